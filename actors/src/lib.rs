@@ -1,0 +1,1 @@
+//! Who is doing it, and in what order.
