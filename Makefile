@@ -1,0 +1,56 @@
+# Each target installs what it needs on Debian 12 with Rust and Node, and says so. Everything longer
+# than a line or two is a script in scripts/. Flags for the program: make run ARGS='--set http.bind=127.0.0.1:9000'.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run demo test lint sim soak bench audit clean
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+help: ## this list
+	@grep -E '^[a-z]+: ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+): ## /  make \1\t/' | expand -t 14
+
+run: ## build everything and serve on ./data (SQLite inside, nothing to set up)
+	@scripts/setup.sh rust cc node
+	scripts/web.sh build
+	cargo run --release --locked -- serve $(ARGS)
+
+demo: ## the same with made-up terminals and venues, to look around
+	@scripts/setup.sh rust cc node
+	scripts/web.sh build
+	cargo run --release --locked -- demo $(ARGS)
+
+test: ## the whole truth: format, lints, licences, web, every test, the API document
+	@scripts/setup.sh rust cc node nextest deny postgres
+	cargo fmt --all --check
+	cargo deny check licenses bans sources
+	scripts/web.sh check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	scripts/postgres.sh cargo nextest run --locked --workspace
+	cargo test --locked --workspace --doc
+	scripts/openapi.sh
+
+lint: ## format and clippy only
+	@scripts/setup.sh rust cc
+	cargo fmt --all --check
+	cargo lint
+
+sim: ## hundreds of seeded worlds, in seconds
+	@scripts/setup.sh rust cc
+	cargo sim
+
+soak: ## 100,000 seeded worlds
+	@scripts/setup.sh rust cc
+	cargo soak
+
+bench: ## every figure, side by side with its peers, as one table
+	@scripts/setup.sh rust cc postgres
+	scripts/postgres.sh cargo bench --locked --bench '*'
+
+audit: ## published advisories against our dependencies (needs the network)
+	@scripts/setup.sh rust cc deny
+	scripts/audit.sh
+
+clean: ## remove what was built; ./data and .tools stay
+	cargo clean
+	rm -rf web-ui/dist web-ui/node_modules
