@@ -1,0 +1,224 @@
+//! What is this desk told to do, and who said so?
+//!
+//! Three layers, the later wins: a TOML file, the environment (`TIDEHELM_SECTION__KEY`), flags
+//! (`--set section.key=value`). No setting is required. [`setting::SETTINGS`] is the one list of keys, with their
+//! defaults, help and limits; the structs here are the same list as types. [`Config::default`] reads the list into the
+//! structs, and since no field of theirs is optional and no key of the list may be left over, neither can be ahead of
+//! the other. To add a setting is to add one line to the list and one field here.
+
+mod load;
+pub mod setting;
+mod show;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use load::{ConfigError, Loaded, Origin, Problem, assignment, environment};
+pub use show::{Row, masked, template};
+pub use unit::{Bytes, Millis, UnitError};
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub data: Data,
+    pub store: Store,
+    pub http: Http,
+    pub journal: Journal,
+    pub actors: Actors,
+    pub retention: Retention,
+    pub snapshots: Snapshots,
+    pub log: Log,
+    pub desk: Desk,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    pub url: StoreUrl,
+    pub lease: Millis,
+    pub stall_after: Millis,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    pub bind: SocketAddr,
+    pub tls_cert: PathBuf,
+    pub tls_key: PathBuf,
+    pub behind_tls_proxy: bool,
+    pub auth: Auth,
+    pub workers: usize,
+    pub body_limit: Bytes,
+    pub allowed_origins: Vec<String>,
+    pub sse_clients_max: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    pub telemetry_wait: Millis,
+    pub batch_events_max: usize,
+    pub open_events_max: usize,
+    pub inflight_commands_max: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Actors {
+    pub mailbox: usize,
+    pub timeout_tick: Millis,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub telemetry_age: Millis,
+    pub telemetry_size: Bytes,
+    pub check_every: Millis,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshots {
+    pub every_events: u64,
+    pub every: Millis,
+    pub keep_hourly: usize,
+    pub keep_daily: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Desk {
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    Required,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+    Pretty,
+    Json,
+}
+
+/// Where the log is kept, or empty for SQLite in the data directory. It may hold a password, so it shows itself masked
+/// and only `as_str` gives it away.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct StoreUrl(String);
+
+impl StoreUrl {
+    /// The whole URL, password included: for the connection, never for a log line.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&masked(&self.0))
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreUrl({:?})", masked(&self.0))
+    }
+}
+
+impl Http {
+    /// The certificate and its key, if this server is to speak TLS itself.
+    pub fn tls(&self) -> Option<(&Path, &Path)> {
+        let given = |path: &PathBuf| !path.as_os_str().is_empty();
+        (given(&self.tls_cert) && given(&self.tls_key)).then_some((&self.tls_cert, &self.tls_key))
+    }
+
+    /// True if only this machine can reach the address it listens on.
+    pub fn is_loopback(&self) -> bool {
+        self.bind.ip().to_canonical().is_loopback()
+    }
+}
+
+macro_rules! defaults {
+    ($($section:ident $field:ident),* $(,)?) => {$(
+        impl Default for $section {
+            fn default() -> Self {
+                Config::default().$field
+            }
+        }
+    )*};
+}
+defaults!(Data data, Store store, Http http, Journal journal, Actors actors, Retention retention, Snapshots snapshots, Log log, Desk desk);
+
+impl Default for Config {
+    fn default() -> Self {
+        load::defaults()
+    }
+}
+
+/// Refused if others can reach the server without both TLS and authentication. A TLS proxy in front counts as TLS, and
+/// as others: it is there to let them in.
+pub fn check_exposure(config: &Config) -> Result<(), ConfigError> {
+    let http = &config.http;
+    if http.is_loopback() && !http.behind_tls_proxy {
+        return Ok(());
+    }
+    let mut missing = Vec::new();
+    if http.tls().is_none() && !http.behind_tls_proxy {
+        missing.push(
+            "TLS (set http.tls_cert and http.tls_key, \
+             or http.behind_tls_proxy = true if a proxy in front of this server ends TLS)",
+        );
+    }
+    if http.auth == Auth::Off {
+        missing.push("authentication (set http.auth = \"required\")");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(" and without ");
+    Err(ConfigError::Exposed(if http.is_loopback() {
+        format!(
+            "refusing to serve behind a proxy without {missing}; \
+             or set http.behind_tls_proxy = false if only this machine is to reach it"
+        )
+    } else {
+        format!(
+            "refusing to listen on {}, which other machines can reach, without {missing}; \
+             or listen on this machine only with http.bind = \"127.0.0.1:{}\"",
+            http.bind,
+            http.bind.port()
+        )
+    }))
+}
