@@ -1,0 +1,142 @@
+//! One stream as a step machine: a state, a time and an order make events, effects and an answer.
+
+use tidehelm_events::account;
+use tidehelm_events::answer::{Answer, BodyHash, Denial, Known, Status};
+use tidehelm_events::desk::{self, Settings};
+use tidehelm_events::event::Event;
+use tidehelm_events::id::{CommandId, Principal, StreamId, Version};
+use tidehelm_events::react::Effect;
+use tidehelm_events::stream::{Decision, Seen, Stream};
+use tidehelm_events::time::Timestamp;
+use tidehelm_events::truth::{State, Truth};
+
+/// A command on its way to a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    pub to: StreamId,
+    pub command: Command,
+    pub by: Principal,
+    /// With one, the answer is recorded and a repeat gets it again.
+    pub id: Option<CommandId>,
+    pub body: BodyHash,
+    /// The revision that the sender saw.
+    pub expected: Option<Version>,
+    pub occurred_at: Timestamp,
+    pub received_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    Desk(desk::Command),
+    Account(account::Command),
+}
+
+/// What an order comes to. Nothing has happened yet.
+#[derive(Debug)]
+pub enum Step {
+    /// Answered before, or under a rule that leaves no trace: a repeat, a reused id.
+    Said(Answer),
+    /// To be appended: events of the stream, and whether they changed anything.
+    Decided { events: Vec<Event>, effects: Vec<Effect> },
+    /// No, and to be recorded where the order has an id.
+    Refused(Denial),
+}
+
+/// Refuses in this order: quarantined, answered before, stale, then what the stream says.
+pub fn step(truth: &Truth, order: &Order, now: Timestamp) -> Step {
+    if truth.is_quarantined(&order.to) {
+        return Step::Refused(quarantined(&order.to));
+    }
+    if let Some(answer) = said(truth, order, now) {
+        return Step::Said(answer);
+    }
+    if let Some(denial) = stale(truth, order) {
+        return Step::Refused(denial);
+    }
+    let fallback = Settings::default();
+    let seen = truth.seen(now, order.received_at.min(now), &fallback);
+    match decide(truth, order, &seen) {
+        Ok((events, effects)) => Step::Decided { events, effects },
+        Err(denial) => Step::Refused(denial),
+    }
+}
+
+/// The earlier answer under the order's id. Refusals of streams that do not exist are kept by the desk.
+fn said(truth: &Truth, order: &Order, now: Timestamp) -> Option<Answer> {
+    let id = order.id?;
+    for stream in [&order.to, &StreamId::Desk] {
+        let Some(slot) = truth.slot_of(stream) else { continue };
+        match slot.answers.look_up(&order.by, id, order.body, now) {
+            Known::New => {}
+            Known::Repeat(answer) => return Some(answer.clone()),
+            Known::OtherBody => return Some(Answer::Refused(reused(id))),
+            Known::Expired => return Some(Answer::Refused(expired(id))),
+        }
+    }
+    None
+}
+
+fn stale(truth: &Truth, order: &Order) -> Option<Denial> {
+    let expected = order.expected?;
+    let found = truth.slot_of(&order.to).map_or(Version(0), |slot| slot.revision());
+    (found != expected).then(|| Denial {
+        code: "revision_stale".into(),
+        detail: format!("it was changed meanwhile: you saw revision {expected}, it is at {found}; read it again"),
+        status: Status::Stale,
+        field: None,
+    })
+}
+
+fn decide(truth: &Truth, order: &Order, seen: &Seen<'_>) -> Result<(Vec<Event>, Vec<Effect>), Denial> {
+    match (&order.to, &order.command) {
+        (StreamId::Desk, Command::Desk(command)) => {
+            let new = desk::Desk::default();
+            let Decision { events, effects } =
+                truth.desk().unwrap_or(&new).decide(command.clone(), seen).map_err(|refusal| refusal.denial())?;
+            Ok((events.into_iter().map(Event::Desk).collect(), effects))
+        }
+        (StreamId::Account(role, id), Command::Account(command)) => {
+            let new;
+            let account = match truth.slot_of(&order.to).map(|slot| &slot.state) {
+                Some(State::Account(account)) => account,
+                _ => {
+                    new = Box::new(account::Account::new(*role, id.clone()));
+                    &new
+                }
+            };
+            let Decision { events, effects } =
+                account.decide(command.clone(), seen).map_err(|refusal| refusal.denial())?;
+            Ok((events.into_iter().map(Event::Account).collect(), effects))
+        }
+        (to, _) => unreachable!("a command for {to} that is of another kind of stream"),
+    }
+}
+
+fn quarantined(stream: &StreamId) -> Denial {
+    Denial {
+        code: "stream_quarantined".into(),
+        detail: format!("{stream} is quarantined: its records are not believed; see `tidehelm verify`"),
+        status: Status::Conflict,
+        field: None,
+    }
+}
+
+fn reused(id: CommandId) -> Denial {
+    Denial {
+        code: "command_id_reused".into(),
+        detail: format!("command id {id} was used for something else; use a new one for each command"),
+        status: Status::Invalid,
+        field: None,
+    }
+}
+
+fn expired(id: CommandId) -> Denial {
+    Denial {
+        code: "answer_expired".into(),
+        detail: format!(
+            "command {id} was answered long ago; look at the state, and send a new id if it is still wanted"
+        ),
+        status: Status::Conflict,
+        field: None,
+    }
+}

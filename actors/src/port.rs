@@ -1,0 +1,89 @@
+//! What we ask of the outside.
+
+use async_trait::async_trait;
+use tidehelm_events::commit::{Commit, Entry, Hash, Head};
+use tidehelm_events::envelope::Envelope;
+use tidehelm_events::id::{Epoch, NodeId, Position};
+use tidehelm_events::time::Timestamp;
+
+/// A store that could not do what it was asked, and surely has not done it.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}: {why}")]
+pub struct LogFault {
+    pub doing: String,
+    pub why: String,
+}
+
+impl LogFault {
+    pub fn new(doing: impl Into<String>, why: impl std::fmt::Display) -> Self {
+        LogFault { doing: doing.into(), why: why.to_string() }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppendFault {
+    /// The log's end is not where the writer thought: somebody else wrote.
+    #[error("the log has moved on: it ends at position {}, not at {}", found.position, expected.position)]
+    Conflict { expected: Head, found: Head },
+    /// A writer of a later epoch has taken over.
+    #[error("another server has taken over: epoch {found} is later than ours, {ours}")]
+    Fenced { ours: Epoch, found: Epoch },
+    /// Surely not written.
+    #[error("cannot append: {0}")]
+    Unavailable(String),
+    /// Written or not: only the log can tell, later.
+    #[error("cannot say whether the commit was written: {0}")]
+    InDoubt(String),
+}
+
+/// Any log that can compare and append. One writer at a time, fenced by epoch.
+#[async_trait]
+pub trait CommitLog: Send {
+    /// Becomes the writer, with an epoch later than any before, and says where the log ends. Waits no longer than the lease of
+    /// a writer that has died.
+    async fn take_over(&mut self, node: NodeId) -> Result<Head, LogFault>;
+
+    /// Makes the commit durable, all of it with its audit rows or nothing, if the log ends at `expected`.
+    async fn append(&mut self, commit: &Commit, audit: &[Envelope], expected: &Head) -> Result<(), AppendFault>;
+
+    /// Entries after a position, in order, at most `limit`; one that starts after it without a hole.
+    async fn read(&mut self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault>;
+
+    async fn head(&mut self) -> Result<Head, LogFault>;
+
+    /// Says that the writer lives; an idle writer does so a few times a lease.
+    async fn renew(&mut self, node: NodeId, epoch: Epoch) -> Result<(), AppendFault>;
+
+    /// Gives the lease back, so that the next writer need not wait.
+    async fn release(&mut self, node: NodeId, epoch: Epoch) -> Result<(), LogFault>;
+}
+
+/// A fold at a position, as bytes with their hash: a snapshot, which is a cache, or a base, which is truth after a cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    pub position: Position,
+    pub schema: u16,
+    pub build: String,
+    pub at: Timestamp,
+    pub hash: Hash,
+    pub bytes: Vec<u8>,
+}
+
+impl Saved {
+    pub fn is_whole(&self) -> bool {
+        Hash::of(&self.bytes) == self.hash
+    }
+}
+
+/// Where folds are kept beside the log.
+#[async_trait]
+pub trait Depot: Send {
+    async fn save(&mut self, saved: &Saved) -> Result<(), LogFault>;
+    /// The newest at or before a position, of this schema; older ones after it was found to be bad.
+    async fn newest(&mut self, at_or_before: Position, schema: u16) -> Result<Option<Saved>, LogFault>;
+    async fn discard(&mut self, position: Position) -> Result<(), LogFault>;
+    /// Position and time of each, oldest first.
+    async fn list(&mut self) -> Result<Vec<(Position, Timestamp)>, LogFault>;
+    /// The base that replaces what was cut before it, if anything was cut.
+    async fn base(&mut self) -> Result<Option<Saved>, LogFault>;
+}

@@ -1,0 +1,1 @@
+//! The same desk in virtual time.

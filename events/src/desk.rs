@@ -1,0 +1,13 @@
+//! The desk itself: its settings and lock, the people and keys that may use it, and what it noticed of its own world.
+
+mod command;
+mod decide;
+mod event;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+pub use command::{Command, Refusal};
+pub use event::*;
+pub use state::{Desk, Invite, Session, Token, User};

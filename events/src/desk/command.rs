@@ -1,0 +1,123 @@
+//! What can be wanted of the desk, and why it may be refused.
+
+use super::event::*;
+use crate::answer::{Denial, Status};
+use crate::id::{CredentialId, DeskId, UserName};
+use crate::reason::Reason;
+use crate::time::Timestamp;
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    Open {
+        desk: DeskId,
+        build: String,
+    },
+    ChangeSettings(Settings),
+    Lock {
+        reason: Reason,
+    },
+    Unlock {
+        reason: Reason,
+    },
+    Invite {
+        name: UserName,
+        access: Access,
+        credential: CredentialId,
+        expires_at: Timestamp,
+    },
+    /// By the invitation's credential; the password's is its successor.
+    AcceptInvite {
+        invite: CredentialId,
+        name: UserName,
+        credential: CredentialId,
+    },
+    AddUser {
+        name: UserName,
+        access: Access,
+        credential: CredentialId,
+    },
+    RemoveUser {
+        name: UserName,
+    },
+    ChangeRole {
+        name: UserName,
+        access: Access,
+    },
+    ChangePassword {
+        name: UserName,
+        credential: CredentialId,
+        keep: Option<CredentialId>,
+    },
+    StartSession {
+        session: CredentialId,
+        name: UserName,
+        expires_at: Timestamp,
+        peer: String,
+    },
+    EndSession {
+        session: CredentialId,
+        why: SessionEnd,
+    },
+    CreateToken {
+        token: CredentialId,
+        name: String,
+        access: Access,
+        expires_at: Option<Timestamp>,
+    },
+    RevokeToken {
+        token: CredentialId,
+    },
+    NoteDenied(AccessDenied),
+    NoteStranger(StrangerRefused),
+    NoteClockStep(ClockStepped),
+    NoteStart(ServerStarted),
+    NoteCut(TelemetryCut),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("this log is open already")]
+    OpenAlready,
+    #[error("`{field}`: {why}")]
+    SettingInvalid { field: &'static str, why: String },
+    #[error("the desk is locked already, because: {0}")]
+    LockedAlready(Reason),
+    #[error("the desk is not locked")]
+    NotLocked,
+    #[error("a user {0} exists already")]
+    UserKnown(UserName),
+    #[error("there is no user {0}")]
+    UserUnknown(UserName),
+    #[error("{0} is the only admin; make somebody else an admin first")]
+    LastAdmin(UserName),
+    #[error("this invitation is not known: it was used, revoked or has expired; ask for a new one")]
+    InviteUnknown,
+    #[error("this session has ended")]
+    SessionUnknown,
+    #[error("there is no such token")]
+    TokenUnknown,
+    #[error("a token's name has 1 to 64 characters and no control characters")]
+    TokenName,
+    #[error("a desk has at most {0} of these; remove one first")]
+    Full(usize),
+}
+
+impl Refusal {
+    pub fn denial(&self) -> Denial {
+        let (code, status, field) = match self {
+            Refusal::OpenAlready => ("open_already", Status::Conflict, None),
+            Refusal::SettingInvalid { field, .. } => ("setting_invalid", Status::Invalid, Some(*field)),
+            Refusal::LockedAlready(_) => ("locked_already", Status::Conflict, None),
+            Refusal::NotLocked => ("not_locked", Status::Conflict, None),
+            Refusal::UserKnown(_) => ("user_known", Status::Conflict, Some("name")),
+            Refusal::UserUnknown(_) => ("user_unknown", Status::NotFound, None),
+            Refusal::LastAdmin(_) => ("last_admin", Status::Conflict, None),
+            Refusal::InviteUnknown => ("invite_unknown", Status::NotFound, Some("code")),
+            Refusal::SessionUnknown => ("session_unknown", Status::NotFound, None),
+            Refusal::TokenUnknown => ("token_unknown", Status::NotFound, None),
+            Refusal::TokenName => ("token_name_invalid", Status::Invalid, Some("name")),
+            Refusal::Full(_) => ("full", Status::Conflict, None),
+        };
+        Denial { code: code.into(), detail: self.to_string(), status, field: field.map(Into::into) }
+    }
+}

@@ -1,0 +1,203 @@
+//! What the desk answers to a command.
+
+use super::command::{Command, Refusal};
+use super::event::*;
+use super::state::Desk;
+use crate::id::{CredentialId, UserName};
+use crate::stream::{Decision, Seen, Stamp, Stream};
+use crate::time::Timestamp;
+
+const USERS_MAX: usize = 1_000;
+const SESSIONS_MAX: usize = 10_000;
+const TOKENS_MAX: usize = 1_000;
+
+impl Stream for Desk {
+    type Command = Command;
+    type Event = Event;
+    type Refusal = Refusal;
+
+    fn decide(&self, command: Command, seen: &Seen<'_>) -> Result<Decision<Event>, Refusal> {
+        let events = match command {
+            Command::Open { desk, build } => self.open(Opened { desk, build })?,
+            Command::ChangeSettings(settings) => self.change_settings(settings)?,
+            Command::Lock { reason } => match &self.locked {
+                Some(why) => return Err(Refusal::LockedAlready(why.clone())),
+                None => vec![Event::Locked(Locked { reason })],
+            },
+            Command::Unlock { reason } => match &self.locked {
+                Some(_) => vec![Event::Unlocked(Unlocked { reason })],
+                None => return Err(Refusal::NotLocked),
+            },
+            Command::Invite { name, access, credential, expires_at } => {
+                self.invite(UserInvited { name, access, credential, expires_at })?
+            }
+            Command::AcceptInvite { invite, name, credential } => self.accept(invite, name, credential, seen.now)?,
+            Command::AddUser { name, access, credential } => {
+                self.check_new_user(&name)?;
+                vec![Event::UserAdded(UserAdded { name, access, credential })]
+            }
+            Command::RemoveUser { name } => self.remove_user(name)?,
+            Command::ChangeRole { name, access } => self.change_role(name, access)?,
+            Command::ChangePassword { name, credential, keep } => self.change_password(name, credential, keep)?,
+            Command::StartSession { session, name, expires_at, peer } => {
+                self.start_session(SessionStarted { session, name, expires_at, peer }, seen.now)?
+            }
+            Command::EndSession { session, why } => match self.sessions.contains_key(&session) {
+                true => vec![Event::SessionEnded(SessionEnded { session, why })],
+                false => return Err(Refusal::SessionUnknown),
+            },
+            Command::CreateToken { token, name, access, expires_at } => {
+                self.create_token(TokenCreated { token, name, access, expires_at })?
+            }
+            Command::RevokeToken { token } => match self.tokens.contains_key(&token) {
+                true => vec![Event::TokenRevoked(TokenRevoked { token })],
+                false => return Err(Refusal::TokenUnknown),
+            },
+            Command::NoteDenied(denied) => vec![Event::AccessDenied(denied)],
+            Command::NoteStranger(stranger) => vec![Event::StrangerRefused(stranger)],
+            Command::NoteClockStep(step) => vec![Event::ClockStepped(step)],
+            Command::NoteStart(started) => vec![Event::ServerStarted(started)],
+            Command::NoteCut(cut) => vec![Event::TelemetryCut(cut)],
+        };
+        Ok(events.into())
+    }
+
+    fn evolve(&mut self, event: &Event, at: &Stamp) {
+        self.remember(event, at);
+    }
+}
+
+impl Desk {
+    fn open(&self, opened: Opened) -> Result<Vec<Event>, Refusal> {
+        if self.id.is_some() {
+            return Err(Refusal::OpenAlready);
+        }
+        Ok(vec![Event::Opened(opened)])
+    }
+
+    fn change_settings(&self, settings: Settings) -> Result<Vec<Event>, Refusal> {
+        let invalid = |field, why: &str| Err(Refusal::SettingInvalid { field, why: why.to_string() });
+        let length = settings.name.chars().count();
+        if !(1..=64).contains(&length) || settings.name.chars().any(char::is_control) {
+            return invalid("name", "1 to 64 characters, no control characters");
+        }
+        if !(2..=3600).contains(&settings.timeout_seconds) {
+            return invalid("timeout_seconds", "2 to 3600 seconds");
+        }
+        if !(1..=720).contains(&settings.session_hours) {
+            return invalid("session_hours", "1 to 720 hours");
+        }
+        if settings == self.settings {
+            return Ok(vec![]);
+        }
+        Ok(vec![Event::SettingsChanged(SettingsChanged { settings })])
+    }
+
+    fn invite(&self, invited: UserInvited) -> Result<Vec<Event>, Refusal> {
+        self.check_new_user(&invited.name)?;
+        if self.invites.len() >= USERS_MAX {
+            return Err(Refusal::Full(USERS_MAX));
+        }
+        Ok(vec![Event::UserInvited(invited)])
+    }
+
+    /// The invited person may choose another name than the one that stood in the invitation.
+    fn accept(
+        &self,
+        invite: CredentialId,
+        name: UserName,
+        credential: CredentialId,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, Refusal> {
+        let Some(invited) = self.invites.get(&invite).filter(|invited| invited.expires_at > now) else {
+            return Err(Refusal::InviteUnknown);
+        };
+        self.check_new_user(&name)?;
+        let mut events = vec![Event::UserAdded(UserAdded { name: name.clone(), access: invited.access, credential })];
+        if name != invited.name {
+            events.push(Event::UserRemoved(UserRemoved { name: invited.name.clone() }));
+        }
+        Ok(events)
+    }
+
+    fn check_new_user(&self, name: &UserName) -> Result<(), Refusal> {
+        if self.users.contains_key(name) {
+            return Err(Refusal::UserKnown(name.clone()));
+        }
+        if self.users.len() >= USERS_MAX {
+            return Err(Refusal::Full(USERS_MAX));
+        }
+        Ok(())
+    }
+
+    fn remove_user(&self, name: UserName) -> Result<Vec<Event>, Refusal> {
+        let invited = self.invites.values().any(|invite| invite.name == name);
+        if !invited || self.users.contains_key(&name) {
+            self.check_not_last_admin(&name)?;
+        }
+        let mut events = self.end_sessions(&name, None, SessionEnd::UserRemoved);
+        events.push(Event::UserRemoved(UserRemoved { name }));
+        Ok(events)
+    }
+
+    fn change_role(&self, name: UserName, access: Access) -> Result<Vec<Event>, Refusal> {
+        if self.users.get(&name).is_some_and(|user| user.access == access) {
+            return Ok(vec![]);
+        }
+        self.check_not_last_admin(&name)?;
+        Ok(vec![Event::RoleChanged(RoleChanged { name, access })])
+    }
+
+    fn check_not_last_admin(&self, name: &UserName) -> Result<(), Refusal> {
+        match self.users.get(name) {
+            None => Err(Refusal::UserUnknown(name.clone())),
+            Some(user) if user.access == Access::Admin && self.admins() == 1 => Err(Refusal::LastAdmin(name.clone())),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn change_password(
+        &self,
+        name: UserName,
+        credential: CredentialId,
+        keep: Option<CredentialId>,
+    ) -> Result<Vec<Event>, Refusal> {
+        if !self.users.contains_key(&name) {
+            return Err(Refusal::UserUnknown(name));
+        }
+        let mut events = self.end_sessions(&name, keep, SessionEnd::PasswordChanged);
+        events.push(Event::PasswordChanged(PasswordChanged { name, credential }));
+        Ok(events)
+    }
+
+    fn end_sessions(&self, name: &UserName, keep: Option<CredentialId>, why: SessionEnd) -> Vec<Event> {
+        let theirs = self.sessions.iter().filter(|(id, session)| session.name == *name && Some(**id) != keep);
+        theirs.map(|(session, _)| Event::SessionEnded(SessionEnded { session: *session, why })).collect()
+    }
+
+    /// Sessions that have run out end here, so that they do not pile up.
+    fn start_session(&self, started: SessionStarted, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+        if !self.users.contains_key(&started.name) {
+            return Err(Refusal::UserUnknown(started.name));
+        }
+        let expired = self.sessions.iter().filter(|(_, session)| session.expires_at <= now);
+        let ended = |session: &CredentialId| SessionEnded { session: *session, why: SessionEnd::Expired };
+        let mut events: Vec<_> = expired.map(|(session, _)| Event::SessionEnded(ended(session))).collect();
+        if self.sessions.len() - events.len() >= SESSIONS_MAX {
+            return Err(Refusal::Full(SESSIONS_MAX));
+        }
+        events.push(Event::SessionStarted(started));
+        Ok(events)
+    }
+
+    fn create_token(&self, created: TokenCreated) -> Result<Vec<Event>, Refusal> {
+        let length = created.name.chars().count();
+        if !(1..=64).contains(&length) || created.name.chars().any(char::is_control) {
+            return Err(Refusal::TokenName);
+        }
+        if self.tokens.len() >= TOKENS_MAX {
+            return Err(Refusal::Full(TOKENS_MAX));
+        }
+        Ok(vec![Event::TokenCreated(created)])
+    }
+}

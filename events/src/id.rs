@@ -1,0 +1,338 @@
+//! Names of things. Each is checked once, when it is made.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use uuid::Uuid;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    #[error("an account id has 1 to 64 characters of A-Z a-z 0-9 and _, got `{0}`")]
+    Account(String),
+    #[error("a user name has 1 to 64 characters of a-z 0-9 . _ @ and -, got `{0}`")]
+    User(String),
+    #[error("a stream is `desk`, `master/ACCOUNT` or `slave/ACCOUNT`, got `{0}`")]
+    Stream(String),
+    #[error("a role is `master` or `slave`, got `{0}`")]
+    Role(String),
+}
+
+macro_rules! checked_text {
+    ($(#[$doc:meta])* $name:ident, $error:path, $good:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
+                let text: String = text.into();
+                let good: fn(char) -> bool = $good;
+                if text.is_empty() || text.len() > 64 || !text.chars().all(good) {
+                    return Err($error(text.chars().take(80).collect()));
+                }
+                Ok(Self(text.into_boxed_str()))
+            }
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0.into()
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.0)
+            }
+        }
+    };
+}
+
+checked_text!(
+    /// A trading account: broker and login, `IC_Markets_12345`.
+    AccountId, IdError::Account, |c| c.is_ascii_alphanumeric() || c == '_'
+);
+checked_text!(
+    /// A person at the desk.
+    UserName, IdError::User, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '@' | '-')
+);
+
+impl AccountId {
+    /// The id that a broker's name and a login make: ` `, `.` and `-` become `_`.
+    pub fn of(broker: &str, login: u64) -> Result<Self, IdError> {
+        let broker: String = broker.chars().map(|c| if matches!(c, ' ' | '.' | '-') { '_' } else { c }).collect();
+        Self::new(format!("{broker}_{login}"))
+    }
+}
+
+/// What an account does in a link. One account may be both, as two streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Master,
+    Slave,
+}
+
+impl Role {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Master => "master",
+            Role::Slave => "slave",
+        }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match text {
+            "master" => Ok(Role::Master),
+            "slave" => Ok(Role::Slave),
+            other => Err(IdError::Role(other.into())),
+        }
+    }
+}
+
+/// The stream that an event belongs to.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StreamId {
+    Desk,
+    Account(Role, AccountId),
+}
+
+impl StreamId {
+    pub fn master(account: &AccountId) -> Self {
+        StreamId::Account(Role::Master, account.clone())
+    }
+    pub fn slave(account: &AccountId) -> Self {
+        StreamId::Account(Role::Slave, account.clone())
+    }
+    /// `desk`, `master` or `slave`: a word for tables and metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            StreamId::Desk => "desk",
+            StreamId::Account(role, _) => role.as_str(),
+        }
+    }
+    /// What distinguishes it among streams of its kind; empty for the desk.
+    pub fn key(&self) -> &str {
+        match self {
+            StreamId::Desk => "",
+            StreamId::Account(_, account) => account.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StreamId::Desk => f.write_str("desk"),
+            StreamId::Account(role, account) => write!(f, "{}/{account}", role.as_str()),
+        }
+    }
+}
+impl fmt::Debug for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+impl std::str::FromStr for StreamId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if text == "desk" {
+            return Ok(StreamId::Desk);
+        }
+        match text.split_once('/') {
+            Some((role @ ("master" | "slave"), account)) => {
+                Ok(StreamId::Account(role.parse()?, AccountId::new(account)?))
+            }
+            _ => Err(IdError::Stream(text.chars().take(80).collect())),
+        }
+    }
+}
+impl Serialize for StreamId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+impl<'de> Deserialize<'de> for StreamId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+        impl $name {
+            pub fn next(self) -> Self {
+                Self(self.0 + 1)
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+number!(
+    /// Place of an event in the log: 1, 2, 3 … without gaps. 0 is before the first.
+    Position(u64)
+);
+number!(
+    /// Place of an event in its stream: 1, 2, 3 … without gaps.
+    Version(u64)
+);
+number!(
+    /// Number that the log gave a stream when it first appeared.
+    StreamNo(u32)
+);
+number!(
+    /// Generation of the log's writer: a writer with an older one is fenced off.
+    Epoch(u64)
+);
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// Id of an event, derived from its place: see [`EventId::derive`].
+    EventId
+);
+uuid_id!(
+    /// Id that the sender of a command gave it; a repeat carries the same.
+    CommandId
+);
+uuid_id!(
+    /// Id of this desk, in its first event.
+    DeskId
+);
+uuid_id!(
+    /// A running server, as the log knows it.
+    NodeId
+);
+uuid_id!(
+    /// A row of the vault, which holds what no event may: hashes of passwords and tokens.
+    CredentialId
+);
+
+impl EventId {
+    /// A uuid v7 whose time is `recorded_at` and whose other 74 bits are a bijection of the position, keyed by the desk.
+    pub fn derive(desk: DeskId, position: Position, recorded_at: crate::time::Timestamp) -> Self {
+        let seed = u64::from_be_bytes(desk.0.as_bytes()[..8].try_into().unwrap_or([0; 8]));
+        let mixed = mix(position.0 ^ seed);
+        let millis = recorded_at.millis().max(0) as u128 & 0xffff_ffff_ffff;
+        let top = (mixed >> 62) as u128;
+        let rest = (mixed & 0x3fff_ffff_ffff_ffff) as u128;
+        EventId(Uuid::from_u128(millis << 80 | 0x7 << 76 | top << 64 | 0b10 << 62 | rest))
+    }
+}
+
+impl CommandId {
+    /// The id itself where the text is a uuid, else one derived from it: any `Idempotency-Key` will do.
+    pub fn from_key(key: &str) -> Self {
+        const KEYS: Uuid = Uuid::from_u128(0x7f1c_5d0e_2b7b_4f0c_9a53_d1ce_0f5e_11a9);
+        CommandId(Uuid::try_parse(key).unwrap_or_else(|_| Uuid::new_v5(&KEYS, key.as_bytes())))
+    }
+}
+
+/// SplitMix64's finaliser: every input has its own output.
+fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// Who wants something. Answers are kept per principal, so that nobody can ask for another's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Principal {
+    /// The desk's own timers and reactions.
+    Desk,
+    /// The terminal of the account whose stream this is.
+    Terminal,
+    /// Somebody with the data directory in hand.
+    Operator,
+    User(UserName),
+    Token(CredentialId),
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Principal::Desk => f.write_str("desk"),
+            Principal::Terminal => f.write_str("terminal"),
+            Principal::Operator => f.write_str("operator"),
+            Principal::User(name) => write!(f, "user:{name}"),
+            Principal::Token(id) => write!(f, "token:{id}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn an_account_is_broker_and_login() {
+        assert_eq!(AccountId::of("IC Markets-Live.01", 12345).unwrap().as_str(), "IC_Markets_Live_01_12345");
+        for bad in ["", "a b", "a/b", "ä", &"x".repeat(65)] {
+            assert!(AccountId::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_stream_reads_as_it_is_written() {
+        for text in ["desk", "master/A_1", "slave/A_12"] {
+            assert_eq!(text.parse::<StreamId>().unwrap().to_string(), text);
+        }
+        for bad in ["", "desk/", "master", "master/", "owner/A", "slave/a b"] {
+            assert!(bad.parse::<StreamId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn event_ids_are_unique_version_7_and_sorted_by_time() {
+        let desk = DeskId(Uuid::from_u128(0xfeed << 100));
+        let mut seen = BTreeSet::new();
+        for position in 1..5000 {
+            let id = EventId::derive(desk, Position(position), Timestamp::from_millis(1_700_000_000_000));
+            assert_eq!(id.0.get_version_num(), 7);
+            assert_eq!(id.0.get_variant(), uuid::Variant::RFC4122);
+            assert!(seen.insert(id));
+        }
+        let later = EventId::derive(desk, Position(1), Timestamp::from_millis(1_700_000_000_001));
+        assert!(seen.iter().all(|id| *id < later));
+    }
+}

@@ -1,0 +1,321 @@
+//! All streams together: the fold of the whole log. Live, on replay and in a test it is this one.
+
+use crate::account::{self, Account};
+use crate::answer::Answers;
+use crate::codec;
+use crate::commit::Hash;
+use crate::desk::{self, Desk, Settings};
+use crate::envelope::Record;
+use crate::event::Event;
+use crate::id::{AccountId, DeskId, Position, Role, StreamId, StreamNo, Version};
+use crate::stream::{Seen, Stream};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Schema of [`Truth`]'s bytes: snapshots of another one are not used.
+pub const SCHEMA: u16 = 1;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Truth {
+    position: Position,
+    names: Names,
+    slots: Vec<Slot>,
+    /// Who follows a master: derived from links, kept beside them for speed.
+    followers: BTreeMap<AccountId, BTreeSet<AccountId>>,
+    /// Streams whose records are not believed: their events are passed over, their commands refused.
+    quarantined: BTreeSet<StreamId>,
+}
+
+/// One stream with what every stream has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slot {
+    pub version: Version,
+    /// Position of the stream's last event.
+    pub touched: Position,
+    pub answers: Answers,
+    /// Cause of the last reaction that the stream took in: one at or before it does nothing.
+    pub reacted: Position,
+    pub state: State,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum State {
+    Desk(Box<Desk>),
+    Account(Box<Account>),
+}
+
+/// The numbers that the log gave to streams.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Names {
+    ids: Vec<StreamId>,
+    numbers: BTreeMap<StreamId, StreamNo>,
+}
+
+/// A record that cannot follow what came before it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unbelievable {
+    #[error("event {found} follows event {after}: the log has a hole")]
+    Position { after: Position, found: Position },
+    #[error("event {position} is version {found} of {stream}, which is at version {after}")]
+    Version { position: Position, stream: StreamId, after: Version, found: Version },
+    #[error("event {position} belongs to stream number {number}, which has no name")]
+    Nameless { position: Position, number: StreamNo },
+    #[error("stream number {number} is {known} and cannot become {claimed}")]
+    Renamed { number: StreamNo, known: String, claimed: StreamId },
+    #[error("event {position} is of a kind that does not belong to {stream}")]
+    Foreign { position: Position, stream: StreamId },
+}
+
+impl Names {
+    pub fn get(&self, number: StreamNo) -> Option<&StreamId> {
+        self.ids.get(number.0 as usize)
+    }
+    pub fn number(&self, id: &StreamId) -> Option<StreamNo> {
+        self.numbers.get(id).copied()
+    }
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+    pub fn iter(&self) -> impl Iterator<Item = (StreamNo, &StreamId)> {
+        self.ids.iter().enumerate().map(|(number, id)| (StreamNo(number as u32), id))
+    }
+    /// Gives the next number to the stream.
+    pub fn add(&mut self, id: StreamId) -> StreamNo {
+        let number = StreamNo(self.ids.len() as u32);
+        self.numbers.insert(id.clone(), number);
+        self.ids.push(id);
+        number
+    }
+    /// Takes over a name from the log: the next number, or one that is known under the same name.
+    pub fn learn(&mut self, number: StreamNo, id: &StreamId) -> Result<(), Unbelievable> {
+        match self.get(number) {
+            Some(known) if known == id => Ok(()),
+            None if number.0 as usize == self.ids.len() && !self.numbers.contains_key(id) => {
+                self.add(id.clone());
+                Ok(())
+            }
+            known => {
+                let known = known.map_or_else(|| "not the next number".into(), ToString::to_string);
+                Err(Unbelievable::Renamed { number, known, claimed: id.clone() })
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn new(id: &StreamId) -> Self {
+        let state = match id {
+            StreamId::Desk => State::Desk(Box::default()),
+            StreamId::Account(role, account) => State::Account(Box::new(Account::new(*role, account.clone()))),
+        };
+        Slot { version: Version(0), touched: Position(0), answers: Answers::default(), reacted: Position(0), state }
+    }
+
+    /// What `If-Match` is compared with.
+    pub fn revision(&self) -> Version {
+        match &self.state {
+            State::Desk(desk) => desk.revision,
+            State::Account(account) => account.revision,
+        }
+    }
+}
+
+impl Truth {
+    pub fn position(&self) -> Position {
+        self.position
+    }
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+    pub fn slot(&self, number: StreamNo) -> Option<&Slot> {
+        self.slots.get(number.0 as usize)
+    }
+    pub fn slot_of(&self, id: &StreamId) -> Option<&Slot> {
+        self.names.number(id).and_then(|number| self.slot(number))
+    }
+    pub fn account(&self, id: &StreamId) -> Option<&Account> {
+        match &self.slot_of(id)?.state {
+            State::Account(account) => Some(account),
+            State::Desk(_) => None,
+        }
+    }
+    pub fn accounts(&self) -> impl Iterator<Item = (&Slot, &Account)> {
+        self.slots.iter().filter_map(|slot| match &slot.state {
+            State::Account(account) => Some((slot, account.as_ref())),
+            State::Desk(_) => None,
+        })
+    }
+    pub fn desk(&self) -> Option<&Desk> {
+        match &self.slot_of(&StreamId::Desk)?.state {
+            State::Desk(desk) => Some(desk),
+            State::Account(_) => None,
+        }
+    }
+    pub fn desk_id(&self) -> Option<DeskId> {
+        self.desk().and_then(|desk| desk.id)
+    }
+    pub fn slaves_of(&self, master: &AccountId) -> impl Iterator<Item = &AccountId> {
+        self.followers.get(master).into_iter().flatten()
+    }
+    pub fn is_quarantined(&self, id: &StreamId) -> bool {
+        self.quarantined.contains(id)
+    }
+    pub fn quarantine(&mut self, id: StreamId) {
+        self.quarantined.insert(id);
+    }
+
+    /// What a decision may look at.
+    pub fn seen<'a>(&'a self, now: Timestamp, received_at: Timestamp, fallback: &'a Settings) -> Seen<'a> {
+        match self.desk() {
+            Some(desk) => Seen {
+                now,
+                received_at,
+                listening_since: desk.listening_since,
+                settings: &desk.settings,
+                locked: desk.locked.is_some(),
+            },
+            None => Seen { now, received_at, listening_since: Timestamp::ZERO, settings: fallback, locked: false },
+        }
+    }
+
+    /// The number of the stream and whether it is new.
+    pub fn enter(&mut self, id: &StreamId) -> (StreamNo, bool) {
+        if let Some(number) = self.names.number(id) {
+            return (number, false);
+        }
+        let number = self.names.add(id.clone());
+        self.slots.push(Slot::new(id));
+        (number, true)
+    }
+
+    pub fn learn(&mut self, names: &[(StreamNo, StreamId)]) -> Result<(), Unbelievable> {
+        for (number, id) in names {
+            self.names.learn(*number, id)?;
+            if self.slots.len() < self.names.len() {
+                self.slots.push(Slot::new(id));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the next record of the log.
+    pub fn apply(&mut self, record: &Record) -> Result<(), Unbelievable> {
+        if record.position != self.position.next() {
+            return Err(Unbelievable::Position { after: self.position, found: record.position });
+        }
+        let index = record.stream.0 as usize;
+        let (Some(slot), Some(id)) = (self.slots.get_mut(index), self.names.ids.get(index)) else {
+            return Err(Unbelievable::Nameless { position: record.position, number: record.stream });
+        };
+        self.position = record.position;
+        if !self.quarantined.is_empty() && self.quarantined.contains(id) {
+            return Ok(());
+        }
+        if record.version != slot.version.next() {
+            let (position, stream, after, found) = (record.position, id.clone(), slot.version, record.version);
+            return Err(Unbelievable::Version { position, stream, after, found });
+        }
+        slot.version = record.version;
+        slot.touched = record.position;
+        if let Some(cause) = record.causation {
+            slot.reacted = slot.reacted.max(cause);
+        }
+        match (&mut slot.state, &record.event) {
+            (State::Account(account), Event::Account(event)) => {
+                account.evolve(event, &record.stamp());
+                if let StreamId::Account(Role::Slave, slave) = id {
+                    follow(&mut self.followers, slave, event);
+                }
+            }
+            (State::Desk(desk), Event::Desk(event)) => desk.evolve(event, &record.stamp()),
+            (_, Event::Answered(answered)) => slot.answers.remember(answered, &record.stamp()),
+            (_, Event::Unknown(_)) => {}
+            (State::Account(_), Event::Desk(_)) | (State::Desk(_), Event::Account(_)) => {
+                return Err(Unbelievable::Foreign { position: record.position, stream: id.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Hash of sorted (stream, schema, state bytes): equal states have equal hashes on every machine and store.
+    pub fn hash(&self) -> Hash {
+        let mut hasher = blake3::Hasher::new();
+        let mut bytes = Vec::new();
+        for (id, number) in &self.names.numbers {
+            bytes.clear();
+            codec::write(&(id, SCHEMA, &self.slots[number.0 as usize]), &mut bytes);
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(&bytes);
+        }
+        Hash(*hasher.finalize().as_bytes())
+    }
+
+    /// The state of one stream for people.
+    pub fn describe(&self, id: &StreamId) -> Option<serde_json::Value> {
+        let slot = self.slot_of(id)?;
+        let state = match &slot.state {
+            State::Desk(desk) => crate::event::json(&DeskView::of(desk)),
+            State::Account(account) => crate::event::json(account),
+        };
+        Some(serde_json::json!({
+            "stream": id.to_string(),
+            "version": slot.version,
+            "last_position": slot.touched,
+            "answers": slot.answers.len(),
+            "state": state,
+        }))
+    }
+}
+
+/// The desk with keys that JSON can have.
+#[derive(Serialize)]
+struct DeskView<'a> {
+    id: Option<DeskId>,
+    settings: &'a Settings,
+    locked: &'a Option<crate::reason::Reason>,
+    users: BTreeMap<String, &'a desk::User>,
+    invites: Vec<&'a desk::Invite>,
+    sessions: BTreeMap<String, &'a desk::Session>,
+    tokens: BTreeMap<String, &'a desk::Token>,
+    listening_since: Timestamp,
+    cut_through: Position,
+    revision: Version,
+}
+
+impl<'a> DeskView<'a> {
+    fn of(desk: &'a Desk) -> Self {
+        DeskView {
+            id: desk.id,
+            settings: &desk.settings,
+            locked: &desk.locked,
+            users: desk.users.iter().map(|(name, user)| (name.to_string(), user)).collect(),
+            invites: desk.invites.values().collect(),
+            sessions: desk.sessions.iter().map(|(id, session)| (id.to_string(), session)).collect(),
+            tokens: desk.tokens.iter().map(|(id, token)| (id.to_string(), token)).collect(),
+            listening_since: desk.listening_since,
+            cut_through: desk.cut_through,
+            revision: desk.revision,
+        }
+    }
+}
+
+fn follow(followers: &mut BTreeMap<AccountId, BTreeSet<AccountId>>, slave: &AccountId, event: &account::Event) {
+    match event {
+        account::Event::LinkAdded(link) => {
+            followers.entry(link.master.clone()).or_default().insert(slave.clone());
+        }
+        account::Event::LinkRemoved(link) => {
+            if let Some(slaves) = followers.get_mut(&link.master) {
+                slaves.remove(slave);
+                if slaves.is_empty() {
+                    followers.remove(&link.master);
+                }
+            }
+        }
+        _ => {}
+    }
+}
