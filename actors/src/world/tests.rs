@@ -1,0 +1,34 @@
+use super::*;
+
+/// A shorter world, for unoptimised builds.
+fn short() -> Plan {
+    Plan { storm: 25 * SECOND, calm: 30 * SECOND, quiet: 10 * SECOND, ..Plan::default() }
+}
+
+fn fail(outcome: &Outcome) -> ! {
+    let Outcome { seed, violation, lines, .. } = outcome;
+    let why = violation.as_ref().map_or_else(String::new, ToString::to_string);
+    panic!("seed {seed}: {why}\n{}", lines.join("\n"));
+}
+
+#[test]
+fn sixty_four_worlds_hold_every_invariant() {
+    let mut counts = Counts::default();
+    for seed in 0..64 {
+        let outcome = run(seed, &short());
+        if outcome.violation.is_some() {
+            fail(&outcome);
+        }
+        counts.add(&outcome.counts);
+    }
+    println!("{counts:?}");
+}
+
+#[test]
+fn the_same_seed_is_the_same_history() {
+    for seed in 0..4 {
+        let (one, two) = (run(seed, &short()), run(seed, &short()));
+        assert_eq!((one.hash, one.counts), (two.hash, two.counts), "seed {seed}");
+    }
+    assert_ne!(run(0, &short()).hash, run(1, &short()).hash);
+}
