@@ -72,6 +72,7 @@ struct Serving {
     outstanding: BTreeMap<u64, Parcel>,
     flying: Option<u64>,
     flush_at: Option<Micros>,
+    renew_at: Micros,
     /// What followers of the durable log know.
     fold: Fold,
 }
@@ -191,6 +192,7 @@ impl World {
             outstanding: BTreeMap::new(),
             flying: None,
             flush_at: None,
+            renew_at: self.now + 3 * SECOND,
             fold,
         });
         #[cfg(test)]
@@ -352,10 +354,25 @@ impl World {
         if !process.is_serving() {
             return Ok(());
         }
+        if let Some(fenced) = self.renewal(number) {
+            return self.forget(number, &fenced);
+        }
         self.look_at_the_clock(number);
         self.look_for_silence(number)?;
         self.send_configs(number);
         self.pump(number)
+    }
+
+    /// An idle writer asks now and then whether it still is the writer: a desk without anything to write is fenced as well.
+    fn renewal(&mut self, number: u64) -> Option<AppendFault> {
+        let found = self.store.log.end().epoch;
+        let serving = self.processes.get_mut(&number)?.serving.as_mut()?;
+        if self.now < serving.renew_at || serving.flying.is_some() {
+            return None;
+        }
+        serving.renew_at = self.now + 3 * SECOND;
+        let ours = serving.journal.epoch();
+        (ours != found).then_some(AppendFault::Fenced { ours, found })
     }
 
     /// A wall clock that is more than a second ahead is followed, like a start; one that went back is not.

@@ -46,8 +46,8 @@ mutants! {
     StartUnnoted,
     /// Silence in a gap of the clock counts.
     StepUnnoted,
-    /// The old answer is thrown away when another body comes under the same id.
+    /// Nobody looks whether an id was used for something else.
     ReuseUnnoticed,
-    /// A restart leaves off the last commit that it should read, if nobody has seen it.
+    /// A commit takes all that is there.
     BatchUnbounded,
 }

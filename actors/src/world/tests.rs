@@ -24,6 +24,22 @@ fn sixty_four_worlds_hold_every_invariant() {
     println!("{counts:?}");
 }
 
+/// A world that cannot see a known bug would not see an unknown one either.
+#[test]
+fn every_mutant_is_caught() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut missed = Vec::new();
+    for mutant in Mutant::ALL {
+        let plan = Plan { mutant: Some(*mutant), ..short() };
+        let caught = (0..200).find_map(|seed| run(seed, &plan).violation.map(|violation| (seed, violation)));
+        match caught {
+            Some((seed, violation)) => println!("{mutant:?}: seed {seed}, {}", violation.invariant),
+            None => missed.push(mutant),
+        }
+    }
+    assert!(missed.is_empty(), "not caught: {missed:?}");
+}
+
 #[test]
 fn the_same_seed_is_the_same_history() {
     for seed in 0..4 {
