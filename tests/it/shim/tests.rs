@@ -79,6 +79,28 @@ fn only_what_was_synced_must_be_there() {
 }
 
 #[test]
+fn a_sync_settles_its_own_file_only() {
+    let other = Op::FoundFile { inode: 3, path: "b".into(), data: Vec::new() };
+    let ops = [root(), found("a", b""), other, written(FILE, 0, b"x"), written(3, 0, b"y"), synced(FILE)];
+    let image = end(&ops, Disk::Ordered, Choice::None);
+    assert_eq!((image.file("a"), image.file("b")), (Some(&b"x"[..]), Some(&b""[..])));
+}
+
+#[test]
+fn a_file_can_grow_without_being_written() {
+    let allocated = Op::Allocated { inode: FILE, path: String::new(), end: 4 };
+    for (grown, size) in [(resized(3), 3), (allocated, 4)] {
+        let ops = [root(), found("a", b"x"), grown];
+        let mut expected = b"x".to_vec();
+        expected.resize(size, 0);
+        assert_eq!(
+            contents(&ops, Disk::Strict, Choice::Random, "a"),
+            BTreeSet::from([Some(b"x".to_vec()), Some(expected)])
+        );
+    }
+}
+
+#[test]
 fn a_synced_file_needs_a_synced_name() {
     let ops = [root(), created(FILE, "a"), written(FILE, 0, b"x"), synced(FILE)];
     assert_eq!(end(&ops, Disk::Strict, Choice::None), Image::default());
