@@ -54,7 +54,7 @@ function record(stream, kind, payload, by = "desk", at = Date.now(), command = n
   return event;
 }
 
-function evolve({ stream, kind, payload, recorded_at }) {
+function evolve({ stream, kind, payload, version, recorded_at }) {
   if (kind === "desk_locked") state = { ...state, locked: true, lock_reason: payload.reason };
   if (kind === "desk_unlocked") state = { ...state, locked: false, lock_reason: null };
   if (!stream.includes("/")) return;
@@ -86,17 +86,16 @@ function evolve({ stream, kind, payload, recorded_at }) {
     account_online: () => ({ connection: "online" }),
     account_offline: () => ({ connection: "lost" }),
     account_unregistered: () => ({ connection: "unregistered" }),
-    intent_set: () => ({ enabled_flag: payload.enabled, revision: known.revision + 1 }),
+    intent_set: () => ({ enabled_flag: payload.enabled, revision: version }),
     heartbeat_seen: () => ({ ...payload, last_heartbeat_at: recorded_at }),
-    status_changed: () => payload.new,
+    status_changed: () => ({ runtime_status: payload.new, warning_codes: payload.warnings }),
     link_added: () => ({
       masters: [...known.masters, { account: payload.master, runtime_status: 0 }],
+      revision: version,
     }),
     master_noted: () => ({
       masters: known.masters.map((link) =>
-        link.account === payload.master
-          ? { ...link, runtime_status: payload.runtime_status }
-          : link,
+        link.account === payload.master ? { ...link, runtime_status: payload.status } : link,
       ),
     }),
   }[kind];
@@ -116,10 +115,9 @@ function evaluate(at) {
   ];
   const masters = new Map();
   const becomes = (a, runtime_status, warning_codes) => {
-    const news = { runtime_status, warning_codes };
-    const olds = { runtime_status: a.runtime_status, warning_codes: a.warning_codes };
-    if (JSON.stringify(news) === JSON.stringify(olds)) return;
-    record(`${a.role}/${a.account}`, "status_changed", { old: olds, new: news }, "desk", at);
+    if (runtime_status === a.runtime_status && `${warning_codes}` === `${a.warning_codes}`) return;
+    const payload = { old: a.runtime_status, new: runtime_status, warnings: warning_codes };
+    record(`${a.role}/${a.account}`, "status_changed", payload, "desk", at);
   };
   for (const a of accounts.filter((other) => other.role === "master")) {
     masters.set(a.account, { status: ready(a) ? 2 : 0, warnings: own(a) });
@@ -132,7 +130,7 @@ function evaluate(at) {
     for (const link of a.masters) {
       const master = masters.get(link.account) ?? { status: 0, warnings: ["master_offline"] };
       if (master.status !== link.runtime_status) {
-        const payload = { master: link.account, runtime_status: master.status };
+        const payload = { master: link.account, status: master.status, warnings: master.warnings };
         record(`slave/${a.account}`, "master_noted", payload, "desk", at);
       }
       if (master.status !== 2) degraded = true;
@@ -177,7 +175,7 @@ function beat(at) {
 
 function story() {
   const start = Date.now() - 10 * 60_000;
-  record("desk", "desk_created", { name: "North Pier" }, "operator", start);
+  record("desk", "desk_opened", { build: "0.1.0" }, "operator", start);
   if (process.env.MOCK_LOCKED)
     record("desk", "desk_locked", { reason: "Rate decision at 14:00" }, "user:anna");
   if (process.env.MOCK_EMPTY) return;
@@ -421,6 +419,14 @@ async function route(request, response) {
       );
     }
     const { enabled } = await bodyOf(request);
+    if (enabled && state.locked)
+      return problem(
+        response,
+        409,
+        "desk_locked",
+        "Conflict",
+        `the desk is locked: ${state.lock_reason}`,
+      );
     await pause(400);
     record(stream, "intent_set", { enabled }, `user:${user.name}`, Date.now(), key ?? null);
     const answer = { account: state.accounts.get(stream), position: log.length };

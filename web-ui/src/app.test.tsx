@@ -115,6 +115,21 @@ it("shows the accounts, with warnings in words even for codes it does not know",
   expect(screen.getByRole("heading", { name: "North Pier" })).toBeTruthy();
 });
 
+it("survives a word that only a newer server knows", async () => {
+  const newer = { ...ACCOUNT, connection: "hibernating", runtime_status: 3 };
+  answers["GET /api/accounts"] = () => json({ position: 41, at: 0, accounts: [newer] });
+  open();
+  expect(await screen.findByText("connection.hibernating")).toBeTruthy();
+});
+
+it("lets a viewer look and change nothing", async () => {
+  answers["GET /api/status"] = () => json({ ...STATUS, user: { name: "v", role: "viewer" } });
+  open();
+  expect(((await screen.findByRole("switch")) as HTMLButtonElement).disabled).toBe(true);
+  const lock = screen.getByRole("button", { name: "Lock desk" }) as HTMLButtonElement;
+  expect(lock.disabled).toBe(true);
+});
+
 it("applies live events and lists them, heartbeats only when asked", async () => {
   open();
   await screen.findByText("Live");

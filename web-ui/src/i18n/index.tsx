@@ -51,7 +51,8 @@ export function Speaking({ children }: { children: ReactNode }) {
 
   const speech = useMemo<Speech>(() => {
     const dictionary = dictionaries[language];
-    const t = (key: Key, values?: Values) => fill(dictionary[key], values);
+    // A newer server may say a word that this page does not know: shown as it is, never a crash.
+    const t = (key: Key, values?: Values) => fill(dictionary[key] ?? key, values);
     return {
       language,
       setLanguage: (next) => {

@@ -26,7 +26,14 @@ const QUIET_KINDS = [
   "link_removed",
   "desk_locked",
   "desk_unlocked",
+  "settings_changed",
+  "user_added",
+  "session_started",
+  "server_started",
 ];
+
+/** Kinds that change what the header says: the desk's name, its version, who we are. */
+const STATUS_KINDS = new Set(["settings_changed", "server_started", "user_role_changed"]);
 
 export type Link =
   | { state: "connecting" }
@@ -233,6 +240,7 @@ export class DeskStore {
     this.set({ board: next });
     this.list(news);
     if (next.doubt) void this.refetch();
+    if (news.some((event) => STATUS_KINDS.has(event.kind))) void this.refreshStatus();
   }
 
   private list(news: readonly DeskEvent[]) {

@@ -30,7 +30,7 @@ const event = (
 ): DeskEvent => ({
   position,
   stream,
-  version: 1,
+  version: 9,
   event_id: `e${position}`,
   kind,
   schema: 1,
@@ -78,23 +78,37 @@ describe("heartbeat", () => {
 });
 
 describe("what each kind does", () => {
-  const news = { runtime_status: 0, warning_codes: ["slave_offline"] };
+  const link = (runtime_status: 0 | 2) => ({ masters: [{ account: "M_1", runtime_status }] });
   it.each<[string, string, DeskEvent["payload"], Partial<Account>, boolean]>([
-    ["account_registered", "slave/ACC_1", {}, { connection: "registered" }, true],
+    [
+      "account_registered",
+      "slave/ACC_1",
+      { name: "A" },
+      { name: "A", connection: "online" },
+      false,
+    ],
     ["account_online", "slave/ACC_1", {}, { connection: "online" }, false],
     ["account_offline", "slave/ACC_1", {}, { connection: "lost" }, false],
     ["account_unregistered", "slave/ACC_1", {}, { connection: "unregistered" }, false],
-    ["intent_set", "slave/ACC_1", { enabled: false }, { enabled_flag: false }, true],
+    ["account_registered", "slave/NEW_1", {}, {}, true],
+    ["intent_set", "slave/ACC_1", { enabled: false }, { enabled_flag: false, revision: 9 }, false],
     ["intent_set", "slave/ACC_1", {}, {}, true],
-    ["status_changed", "slave/ACC_1", { old: {}, new: news }, news as Partial<Account>, true],
-    ["status_changed", "slave/ACC_1", news, news as Partial<Account>, true],
-    ["status_changed", "slave/ACC_1", { runtime_status: 9, warning_codes: [] }, {}, true],
-    ["link_added", "slave/ACC_1", {}, {}, true],
-    ["master_noted", "slave/ACC_1", {}, {}, true],
-    ["settings_changed", "desk", {}, {}, true],
+    [
+      "status_changed",
+      "slave/ACC_1",
+      { old: 2, new: 0, warnings: ["slave_offline"] },
+      { runtime_status: 0, warning_codes: ["slave_offline"] },
+      false,
+    ],
+    ["status_changed", "slave/ACC_1", { old: 2, new: 9, warnings: [] }, {}, true],
+    ["link_added", "slave/ACC_1", { master: "M_1" }, { ...link(0), revision: 9 }, false],
+    ["master_noted", "slave/ACC_1", { master: "M_1", status: 2, warnings: [] }, link(2), false],
+    ["link_removed", "slave/ACC_1", { master: "M_1" }, { masters: [], revision: 9 }, false],
+    ["settings_changed", "desk", {}, {}, false],
+    ["server_started", "desk", {}, {}, false],
     ["never_heard_of", "desk", {}, {}, true],
     ["user_added", "desk", {}, {}, false],
-    ["session_opened", "desk", {}, {}, false],
+    ["session_started", "desk", {}, {}, false],
     ["token_revoked", "desk", {}, {}, false],
     ["command_answered", "slave/ACC_1", {}, {}, false],
   ])("%s on %s with %j", (kind, stream, payload, change, doubt) => {
@@ -110,6 +124,12 @@ describe("what each kind does", () => {
     const open = reduce(locked, event(12, "desk_unlocked", "desk", { reason: "over" }));
     expect([open.locked, open.lockReason]).toEqual([false, null]);
   });
+});
+
+it("a terminal that registers while it was away is registered, not online", () => {
+  const lost = reduce(BOARD, event(11, "account_offline", "slave/ACC_1"));
+  const back = reduce(lost, event(12, "account_registered", "slave/ACC_1"));
+  expect(at(back, 1).connection).toBe("registered");
 });
 
 describe("order", () => {

@@ -1,4 +1,4 @@
-import type { Account, Accounts, DeskEvent, Role, RuntimeStatus } from "../api/types";
+import type { Account, Accounts, DeskEvent, MasterLink, Role, RuntimeStatus } from "../api/types";
 
 /**
  * The accounts as this page believes them to be at `position`.
@@ -63,7 +63,12 @@ function apply(board: Board, event: DeskEvent): Board {
       });
 
     case "account_registered":
-      return doubting(patch(board, event, { connection: "registered" }));
+      return amend(board, event, (old) => ({
+        ...known("name", text(payload.name)),
+        ...known("broker", text(payload.broker)),
+        ...known("trade_allowed", flag(payload.trade_allowed)),
+        connection: old.connection === "online" ? "online" : "registered",
+      }));
     case "account_online":
       return patch(board, event, { connection: "online" });
     case "account_offline":
@@ -72,19 +77,41 @@ function apply(board: Board, event: DeskEvent): Board {
       return patch(board, event, { connection: "unregistered" });
 
     case "intent_set": {
-      const enabled = flag(payload.enabled) ?? flag(payload.enabled_flag);
-      const patched =
-        enabled === undefined ? board : patch(board, event, { enabled_flag: enabled });
-      // The account's revision has moved and only the server knows to what.
-      return doubting(patched);
+      const enabled = flag(payload.enabled);
+      if (enabled === undefined) return doubting(board);
+      return patch(board, event, { enabled_flag: enabled, revision: event.version });
     }
 
     case "status_changed": {
-      const { runtime, warnings } = statusOf(event);
+      const runtime = status(payload.new);
+      const warnings = texts(payload.warnings);
       if (runtime === undefined || warnings === undefined) return doubting(board);
-      const patched = patch(board, event, { runtime_status: runtime, warning_codes: warnings });
-      // Links carry the status of their masters; only a snapshot has all of them.
-      return doubting(patched);
+      return patch(board, event, { runtime_status: runtime, warning_codes: warnings });
+    }
+
+    case "link_added": {
+      const master = text(payload.master);
+      if (master === undefined) return doubting(board);
+      return amend(board, event, (old) => ({
+        masters: linked(old.masters, { account: master, runtime_status: 0 }),
+        revision: event.version,
+      }));
+    }
+    case "link_removed": {
+      const master = text(payload.master);
+      if (master === undefined) return doubting(board);
+      return amend(board, event, (old) => ({
+        masters: old.masters.filter((link) => link.account !== master),
+        revision: event.version,
+      }));
+    }
+    case "master_noted": {
+      const master = text(payload.master);
+      const runtime = status(payload.status);
+      if (master === undefined || runtime === undefined) return doubting(board);
+      return amend(board, event, (old) => ({
+        masters: linked(old.masters, { account: master, runtime_status: runtime }),
+      }));
     }
 
     case "desk_locked":
@@ -92,28 +119,33 @@ function apply(board: Board, event: DeskEvent): Board {
     case "desk_unlocked":
       return { ...board, locked: false, lockReason: null };
 
-    case "link_added":
-    case "link_removed":
-    case "master_noted":
-    case "settings_changed":
-      return doubting(board);
-
     default:
       return CONCERNS_NO_ACCOUNT.test(kind) ? board : doubting(board);
   }
 }
 
-const CONCERNS_NO_ACCOUNT = /^(user_|session_|token_|command_answered$|desk_created$|node_)/;
+/** Kinds that say nothing about an account or the lock. Any other unknown kind is a doubt. */
+const CONCERNS_NO_ACCOUNT =
+  /^(user_|session_|token_)|^(command_answered|access_denied|stranger_refused|settings_changed|desk_opened|server_started|clock_stepped|telemetry_cut)$/;
 
-function patch(board: Board, event: DeskEvent, change: Partial<Account>): Board {
+const patch = (board: Board, event: DeskEvent, change: Partial<Account>): Board =>
+  amend(board, event, () => change);
+
+function amend(board: Board, event: DeskEvent, change: (old: Account) => Partial<Account>): Board {
   const subject = subjectOf(event);
   if (!subject) return doubting(board);
   const index = board.accounts.findIndex((account) => same(account, subject));
   const old = board.accounts[index];
   if (!old) return doubting(board);
   const accounts = board.accounts.slice();
-  accounts[index] = { ...old, ...change };
+  accounts[index] = { ...old, ...change(old) };
   return { ...board, accounts };
+}
+
+/** Links with one of them set, in the server's order: by account. */
+function linked(links: readonly MasterLink[], link: MasterLink): MasterLink[] {
+  const others = links.filter((other) => other.account !== link.account);
+  return [...others, link].sort((a, b) => (a.account < b.account ? -1 : 1));
 }
 
 const doubting = (board: Board): Board => (board.doubt ? board : { ...board, doubt: true });
@@ -132,19 +164,6 @@ export const keyOf = (account: { role: Role; account: string }) =>
 const same = (a: { role: Role; account: string }, b: { role: Role; account: string }) =>
   a.account === b.account && a.role === b.role;
 
-/** What a `status_changed` says is so now; parts that it does not say are undefined. */
-export function statusOf(event: DeskEvent): {
-  runtime: RuntimeStatus | undefined;
-  warnings: string[] | undefined;
-} {
-  const payload = event.payload ?? {};
-  const news = record(payload.new) ?? record(payload.to) ?? payload;
-  return {
-    runtime: status(news.runtime_status) ?? status(news.status),
-    warnings: texts(news.warning_codes) ?? texts(news.warnings),
-  };
-}
-
 // What a payload may hold. A value of another type is taken as absent, never as a change.
 
 function known<K extends keyof Account>(key: K, value: Account[K] | undefined) {
@@ -159,9 +178,5 @@ const texts = (value: unknown) =>
   Array.isArray(value) && value.every((item) => typeof item === "string")
     ? (value as string[])
     : undefined;
-const status = (value: unknown): RuntimeStatus | undefined =>
+export const status = (value: unknown): RuntimeStatus | undefined =>
   value === 0 || value === 1 || value === 2 ? value : undefined;
-const record = (value: unknown) =>
-  value && typeof value === "object" && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined;

@@ -158,7 +158,11 @@ function Header({
           </div>
         </dl>
         <div className="controls">
-          <LockButton locked={board.locked} disabled={link.state === "stale"} onLock={onLock} />
+          <LockButton
+            locked={board.locked}
+            disabled={link.state === "stale" || status.user?.role === "viewer"}
+            onLock={onLock}
+          />
           <Languages />
           {status.user && (
             <div className="user">
@@ -196,6 +200,7 @@ function DeskBody({ desk, store, asOf }: { desk: Desk; store: DeskStore; asOf: s
   const inPast = asOf !== null;
   const shown = inPast ? (past.accounts?.accounts ?? null) : board.accounts;
   const stale = link.state === "stale";
+  const viewer = desk.status?.user?.role === "viewer";
   return (
     <main className={stale ? "desk desk-stale" : "desk"}>
       <div className="banners">
@@ -249,7 +254,7 @@ function DeskBody({ desk, store, asOf }: { desk: Desk; store: DeskStore; asOf: s
               accounts={shown}
               clockOffset={desk.clockOffset}
               at={inPast ? (past.accounts?.at ?? null) : null}
-              readOnly={inPast ? "past" : stale ? "stale" : null}
+              readOnly={inPast ? "past" : stale ? "stale" : viewer ? "viewer" : null}
               onToggle={onToggle}
             />
           )}

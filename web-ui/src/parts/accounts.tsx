@@ -16,7 +16,7 @@ interface Props {
   /** The moment shown, when it is not now. */
   at: number | null;
   /** Why nothing can be changed; `null` when it can. */
-  readOnly: "past" | "stale" | null;
+  readOnly: "past" | "stale" | "viewer" | null;
   onToggle: Toggle;
 }
 

@@ -2,7 +2,7 @@ import { memo, useState } from "react";
 import type { DeskEvent } from "../api/types";
 import { type Speech, useSpeech } from "../i18n";
 import { LIST_LENGTH } from "../live/desk";
-import { statusOf, subjectOf } from "../live/reduce";
+import { status, subjectOf } from "../live/reduce";
 import { brief, clock, dateTime, whole } from "../util/format";
 
 interface Props {
@@ -121,7 +121,7 @@ function words(event: DeskEvent, { t, code }: Speech): string {
     return t(event.payload.enabled ? "event.intent_on" : "event.intent_off");
   }
   if (event.kind === "status_changed") {
-    const { runtime } = statusOf(event);
+    const runtime = status(event.payload?.new);
     if (runtime !== undefined) return t("event.status_to", { status: t(`status.${runtime}`) });
   }
   return code("event", event.kind);
@@ -138,7 +138,7 @@ function tone(event: DeskEvent): "good" | "warn" | "bad" | "plain" {
     case "account_unregistered":
       return "warn";
     case "status_changed": {
-      const { runtime } = statusOf(event);
+      const runtime = status(event.payload?.new);
       return runtime === 2 ? "good" : runtime === undefined ? "plain" : "warn";
     }
     default:
