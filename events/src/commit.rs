@@ -62,7 +62,7 @@ impl Reacted {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     pub format: u16,
     pub first: Position,
@@ -98,7 +98,7 @@ impl Header {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
     pub header: Header,
     pub hash: Hash,
@@ -239,7 +239,7 @@ pub struct Seal {
 }
 
 /// What a log holds, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
     Commit(Box<Commit>),
     Seal(Seal),
