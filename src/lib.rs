@@ -1,1 +1,3 @@
 //! How does it touch the world?
+
+pub mod store;
