@@ -54,7 +54,12 @@ pub struct History {
 
 impl History {
     pub fn new(store: Box<dyn Store>, known: Known) -> Self {
-        History { store: Mutex::new(store), known, waiting: Semaphore::new(WAITING_MAX), cache: std::sync::Mutex::new(None) }
+        History {
+            store: Mutex::new(store),
+            known,
+            waiting: Semaphore::new(WAITING_MAX),
+            cache: std::sync::Mutex::new(None),
+        }
     }
 
     /// Shows events after a position to `each`, in order, until it says false or `max` events were looked at. Answers the last

@@ -149,7 +149,9 @@ pub struct RequestId(pub String);
 /// The caller's id where it is a decent one, else a new one.
 fn request_id(headers: &header::HeaderMap) -> String {
     let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
-    let decent = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let decent = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
     given.filter(decent).map_or_else(|| ambient::uuid_v7().to_string(), ToString::to_string)
 }
 
@@ -185,7 +187,9 @@ impl App {
             command: wish.command,
             by: caller.principal.clone(),
             id: Some(command_id(request)?),
-            body: BodyHash::of(&[request.method().as_str().as_bytes(), request.path().as_bytes(), wish.body].join(&b"\n"[..])),
+            body: BodyHash::of(
+                &[request.method().as_str().as_bytes(), request.path().as_bytes(), wish.body].join(&b"\n"[..]),
+            ),
             expected: expected(request)?,
             occurred_at: now,
             received_at: now,

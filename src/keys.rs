@@ -4,16 +4,18 @@
 //! only with both: the vault's row, written first, and the desk's event.
 
 use crate::ambient;
-use crate::store::Vault;
+use crate::store::{Secret, Store};
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use subtle::ConstantTimeEq;
 use tidehelm_actors::port::LogFault;
+use tidehelm_events::desk::Desk;
 use tidehelm_events::id::CredentialId;
+use tokio::sync::Mutex;
 
 /// Shortest password. Length is what makes one strong.
 pub const PASSWORD_MIN: usize = 10;
@@ -49,17 +51,23 @@ impl Kind {
     }
 }
 
-/// All credentials, in memory; the vault is read once at the start.
+/// All credentials that the desk knows, in memory; the vault is read once at the start.
 pub struct Keys {
-    vault: Arc<dyn Vault>,
+    vault: Mutex<Store>,
     known: RwLock<BTreeMap<CredentialId, (String, Vec<u8>)>>,
 }
 
 impl Keys {
-    pub async fn load(vault: Arc<dyn Vault>) -> Result<Self, LogFault> {
-        let rows = vault.all().await?;
-        let known = rows.into_iter().map(|row| (row.id, (row.kind, row.bytes))).collect();
-        Ok(Keys { vault, known: RwLock::new(known) })
+    pub async fn load(vault: Store, desk: &Desk) -> Result<Self, LogFault> {
+        let passwords = desk.users.values().map(|user| user.credential);
+        let others = desk.invites.keys().chain(desk.sessions.keys()).chain(desk.tokens.keys()).copied();
+        let (reader, mut known) = (vault.reader(), BTreeMap::new());
+        for id in passwords.chain(others) {
+            if let Some(secret) = reader.secret(id).await? {
+                known.insert(id, (secret.kind, secret.bytes));
+            }
+        }
+        Ok(Keys { vault: Mutex::new(vault), known: RwLock::new(known) })
     }
 
     /// A new random secret: its id, and the text that its owner gets to see once.
@@ -115,13 +123,14 @@ impl Keys {
 
     /// Destroys what was behind a credential.
     pub async fn destroy(&self, id: CredentialId) -> Result<(), LogFault> {
-        self.vault.delete(id).await?;
+        self.vault.lock().await.delete_secret(id).await?;
         self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
         Ok(())
     }
 
     async fn put(&self, id: CredentialId, kind: Kind, bytes: Vec<u8>) -> Result<(), LogFault> {
-        self.vault.put(id, kind.as_str(), &bytes).await?;
+        let secret = Secret { kind: kind.as_str().into(), bytes: bytes.clone(), created_at: ambient::wall() };
+        self.vault.lock().await.put_secret(id, &secret).await?;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(id, (kind.as_str().to_string(), bytes));
         Ok(())

@@ -6,7 +6,7 @@ use crate::config::{Auth, Loaded, check_exposure};
 use crate::history::{History, Known};
 use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
 use crate::keys::{Keys, Kind};
-use crate::store::{Mode, Store, StoreConfig};
+use crate::store::{Mode, SqliteOptions, SqliteStore as Store};
 use crate::telemetry::Metrics;
 use actix_web::HttpServer;
 use std::net::SocketAddr;
@@ -41,8 +41,9 @@ pub fn run(loaded: Loaded, options: Options) -> Result<Exit, CliError> {
 async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let started = ambient::stopwatch();
     let config = loaded.config.clone();
-    let store_config = StoreConfig::of(&config);
-    let mut store = Store::open(&store_config, Mode::Write).await?;
+    let mut store =
+        Store::open(&config.data.dir, Mode::Write, SqliteOptions { now: ambient::wall(), ..Default::default() })
+            .await?;
     let node = NodeId(ambient::uuid_v7());
     let opened = writer::open(&mut store, node, &options.quarantined).await;
     let (restored, head, report) = opened.map_err(|error| unreadable(&error))?;
@@ -55,7 +56,8 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         millis = started.elapsed().as_millis() as u64,
         "restored from the log"
     );
-    let keys = Keys::load(Arc::new(store.vault())).await?;
+    let desk = restored.fold.truth.desk().cloned().unwrap_or_default();
+    let keys = Keys::load(store.twin(), &desk).await?;
     let history_store = store.twin();
     let retention_store = store.twin();
     let clock = Arc::new(DeskClock::default());
@@ -114,6 +116,7 @@ fn start_desk(
         clock,
         outlet: Box::new(NoTerminals),
         node,
+        new_desk: DeskId(ambient::uuid()),
         build: env!("CARGO_PKG_VERSION").into(),
         limits: Limits {
             batch_events_max: config.journal.batch_events_max,
@@ -148,12 +151,8 @@ impl Outlet for NoTerminals {
     }
 }
 
-/// Opens a new log, and makes a way in where nobody has one. Answers the code of the one-time link.
+/// Makes a way in where nobody has one. Answers the code of the one-time link.
 async fn prepare(host: &Host, keys: &Keys, clock: &DeskClock) -> Result<Option<String>, CliError> {
-    if host.durable.read(|fold| fold.truth.desk_id().is_none()) {
-        let open = events::Command::Open { desk: DeskId(ambient::uuid()), build: env!("CARGO_PKG_VERSION").into() };
-        ask(host, clock, open).await?;
-    }
     if host.durable.read(|fold| fold.truth.desk().is_some_and(|desk| !desk.users.is_empty())) {
         return Ok(None);
     }
@@ -225,7 +224,10 @@ fn greet(scheme: &str, address: SocketAddr, first: Option<&str>) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "Tidehelm is at {scheme}://{address}");
     if let Some(code) = first {
-        let _ = writeln!(out, "\nNobody has an account yet. Open this link once to make the first admin (good for 24 hours):");
+        let _ = writeln!(
+            out,
+            "\nNobody has an account yet. Open this link once to make the first admin (good for 24 hours):"
+        );
         let _ = writeln!(out, "  {scheme}://{address}/#/welcome?code={code}\n");
     }
     let _ = out.flush();

@@ -2,7 +2,9 @@
 
 use crate::config::{Log, LogFormat};
 use prometheus::core::Collector;
-use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
 use tidehelm_actors::desk::{Gauges, Health, Histogram};
@@ -105,17 +107,42 @@ pub fn desk_lines(gauges: &Gauges) -> Vec<Line> {
     vec![
         Line::counter("tidehelm_orders_total", "Commands that reached a stream", tally.orders),
         Line::counter("tidehelm_refusals_total", "Commands that were refused", tally.refusals),
-        Line::counter("tidehelm_refusals_unrecorded_total", "Refused telemetry, which leaves no record", tally.unrecorded_refusals),
+        Line::counter(
+            "tidehelm_refusals_unrecorded_total",
+            "Refused telemetry, which leaves no record",
+            tally.unrecorded_refusals,
+        ),
         Line::counter("tidehelm_repeats_total", "Repeated commands that got their recorded answer", tally.repeats),
         Line::counter("tidehelm_events_total", "Events appended since the start", tally.events),
         Line::counter("tidehelm_commits_total", "Commits since the start", tally.commits),
         Line::counter("tidehelm_reactions_total", "Reactions across streams", tally.reactions),
-        Line::counter("tidehelm_overloads_total", "Commands turned away because too much was under way", tally.overloads),
-        Line::counter("tidehelm_mailbox_full_total", "Commands turned away at a full mailbox", gauges.mailbox_full.load(Ordering::Relaxed)),
-        Line::counter("tidehelm_commit_failures_total", "Commits that failed or were in doubt", gauges.failures.load(Ordering::Relaxed)),
-        Line::gauge("tidehelm_account_actors", "Account actors that are running", gauges.accounts.load(Ordering::Relaxed) as f64),
+        Line::counter(
+            "tidehelm_overloads_total",
+            "Commands turned away because too much was under way",
+            tally.overloads,
+        ),
+        Line::counter(
+            "tidehelm_mailbox_full_total",
+            "Commands turned away at a full mailbox",
+            gauges.mailbox_full.load(Ordering::Relaxed),
+        ),
+        Line::counter(
+            "tidehelm_commit_failures_total",
+            "Commits that failed or were in doubt",
+            gauges.failures.load(Ordering::Relaxed),
+        ),
+        Line::gauge(
+            "tidehelm_account_actors",
+            "Account actors that are running",
+            gauges.accounts.load(Ordering::Relaxed) as f64,
+        ),
         Line::gauge("tidehelm_ready", "1 while the log can be written", healthy),
-        histogram("tidehelm_commit_seconds", "Time from sealing a commit until it is durable", &gauges.commit_micros, 1e-6),
+        histogram(
+            "tidehelm_commit_seconds",
+            "Time from sealing a commit until it is durable",
+            &gauges.commit_micros,
+            1e-6,
+        ),
         histogram("tidehelm_commit_events", "Events in a commit", &gauges.commit_events, 1.0),
     ]
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tidehelm_events::answer::BodyHash;
 use tidehelm_events::commit::Head;
 use tidehelm_events::desk as events;
-use tidehelm_events::id::{Epoch, NodeId, Principal, StreamId};
+use tidehelm_events::id::{DeskId, Epoch, NodeId, Principal, StreamId};
 use tokio::sync::{mpsc, oneshot};
 
 /// Seals what waits.
@@ -43,6 +43,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub outlet: Box<dyn Outlet>,
     pub node: NodeId,
+    /// The id that a new log gets.
+    pub new_desk: DeskId,
     pub build: String,
     pub limits: Limits,
     pub policy: projector::Policy,
@@ -148,7 +150,21 @@ impl Host {
 
 /// Starts the desk on the current arbiter.
 pub fn start(parts: Parts) -> std::io::Result<Host> {
-    let Parts { store, clock, outlet, node, build, limits, policy, mailbox, inflight_max, tick, restored, head } = parts;
+    let Parts {
+        store,
+        clock,
+        outlet,
+        node,
+        new_desk,
+        build,
+        limits,
+        policy,
+        mailbox,
+        inflight_max,
+        tick,
+        restored,
+        head,
+    } = parts;
     clock.at_least(head.committed_at);
     let durable = Durable::new(restored.fold.clone(), head);
     let gauges = Arc::new(Gauges::default());
@@ -171,6 +187,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
         durable: durable.clone(),
         gauges: gauges.clone(),
         node,
+        new_desk,
         build,
         limits,
         mailbox,
@@ -229,6 +246,7 @@ pub struct DeskActor {
     durable: Arc<Durable>,
     gauges: Arc<Gauges>,
     node: NodeId,
+    new_desk: DeskId,
     build: String,
     limits: Limits,
     mailbox: usize,
@@ -320,7 +338,13 @@ impl DeskActor {
         }
     }
 
+    /// A new log is opened by its first event.
     fn note_start(&self) {
+        let is_new = self.shard.journal.borrow().as_ref().is_some_and(|journal| journal.truth().desk_id().is_none());
+        if is_new {
+            let open = events::Command::Open { desk: self.new_desk, build: self.build.clone() };
+            self.shard.submit(self.order(open), Ticket::Tell);
+        }
         let started = events::ServerStarted {
             node: self.node.to_string(),
             build: self.build.clone(),

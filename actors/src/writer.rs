@@ -132,7 +132,10 @@ fn believe(saved: &Saved) -> Result<Fold, String> {
 }
 
 /// Starts the thread; it ends when all senders are gone.
-pub fn spawn(mut store: Box<dyn Store>, node: NodeId) -> std::io::Result<(mpsc::Sender<Job>, std::thread::JoinHandle<()>)> {
+pub fn spawn(
+    mut store: Box<dyn Store>,
+    node: NodeId,
+) -> std::io::Result<(mpsc::Sender<Job>, std::thread::JoinHandle<()>)> {
     let (jobs, mut work) = mpsc::channel(JOBS_MAX);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = std::thread::Builder::new().name("log-writer".into()).spawn(move || {

@@ -7,7 +7,9 @@ use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  tidehelm config show\n  tidehelm config template > tidehelm.toml\n  tidehelm config check tidehelm.toml")]
+#[command(
+    after_help = "Examples:\n  tidehelm config show\n  tidehelm config template > tidehelm.toml\n  tidehelm config check tidehelm.toml"
+)]
 pub struct Config {
     #[command(subcommand)]
     what: What,

@@ -354,6 +354,23 @@ impl From<Exit> for ExitCode {
     }
 }
 
+impl From<tidehelm_actors::port::LogFault> for CliError {
+    fn from(fault: tidehelm_actors::port::LogFault) -> Self {
+        CliError::failed(fault.to_string())
+    }
+}
+
+impl From<crate::store::StoreError> for CliError {
+    fn from(error: crate::store::StoreError) -> Self {
+        let exit = match &error {
+            crate::store::StoreError::InUse { .. } => Exit::Blocked,
+            crate::store::StoreError::Missing { .. } => Exit::NotFound,
+            _ => Exit::Failed,
+        };
+        CliError::new(exit, error.to_string()).caused_by(error)
+    }
+}
+
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         let message = error.to_string();

@@ -6,8 +6,10 @@ use clap::Args;
 use tidehelm_events::id::StreamId;
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  tidehelm serve\n  tidehelm serve --data /var/lib/tidehelm --bind 127.0.0.1:9000\n  \
-                        tidehelm serve --set store.url=postgres://tidehelm@localhost/desk")]
+#[command(
+    after_help = "Examples:\n  tidehelm serve\n  tidehelm serve --data /var/lib/tidehelm --bind 127.0.0.1:9000\n  \
+                        tidehelm serve --set store.url=postgres://tidehelm@localhost/desk"
+)]
 pub struct Serve {
     /// Address to listen on (setting http.bind)
     #[arg(long, value_name = "ADDRESS")]

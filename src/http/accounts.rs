@@ -137,9 +137,9 @@ fn one_of(fold: &Fold, stream: &StreamId) -> Result<OneAccount, Problem> {
     Ok(OneAccount { position: fold.truth.position().0, account })
 }
 
-type Path = web::Path<(String, String)>;
+type Where = web::Path<(String, String)>;
 
-fn stream_of(path: &Path) -> Result<StreamId, Problem> {
+fn stream_of(path: &Where) -> Result<StreamId, Problem> {
     let role: Role = path.0.parse().map_err(|error| Problem::invalid("role", error))?;
     Ok(StreamId::Account(role, AccountId::new(path.1.as_str()).map_err(|error| Problem::invalid("account", error))?))
 }
@@ -147,7 +147,7 @@ fn stream_of(path: &Path) -> Result<StreamId, Problem> {
 /// One account.
 #[utoipa::path(tag = "accounts", params(("role" = String, Path), ("account" = String, Path), AsOf), responses((status = 200, body = OneAccount), (status = 404, body = Problem)))]
 #[get("/accounts/{role}/{account}")]
-pub async fn one(app: Data, _caller: Caller, path: Path, query: web::Query<AsOf>) -> Answered<OneAccount> {
+pub async fn one(app: Data, _caller: Caller, path: Where, query: web::Query<AsOf>) -> Answered<OneAccount> {
     let stream = stream_of(&path)?;
     app.look(query.as_of.as_deref(), |fold| one_of(fold, &stream)).await?.map(web::Json)
 }
@@ -174,7 +174,7 @@ pub struct Change {
 /// The last changes of an account's status.
 #[utoipa::path(tag = "accounts", params(("role" = String, Path), ("account" = String, Path), AsOf), responses((status = 200, body = Changes), (status = 404, body = Problem)))]
 #[get("/accounts/{role}/{account}/changes")]
-pub async fn changes(app: Data, _caller: Caller, path: Path, query: web::Query<AsOf>) -> Answered<Changes> {
+pub async fn changes(app: Data, _caller: Caller, path: Where, query: web::Query<AsOf>) -> Answered<Changes> {
     let stream = stream_of(&path)?;
     let changes = app.look(query.as_of.as_deref(), |fold| {
         let number = fold.truth.names().number(&stream)?;
@@ -211,7 +211,13 @@ pub struct Registration {
 /// A terminal says who it is. Needs the role operator, until terminals have keys of their own.
 #[utoipa::path(tag = "accounts", params(("role" = String, Path), ("account" = String, Path)), request_body = Registration, responses((status = 200, body = OneAccount), (status = 409, body = Problem)))]
 #[post("/accounts/{role}/{account}/register")]
-pub async fn register(app: Data, request: HttpRequest, caller: Caller, path: Path, bytes: web::Bytes) -> Answered<OneAccount> {
+pub async fn register(
+    app: Data,
+    request: HttpRequest,
+    caller: Caller,
+    path: Where,
+    bytes: web::Bytes,
+) -> Answered<OneAccount> {
     let r: Registration = body(&bytes)?;
     let registered = Registered {
         platform: r.platform,
@@ -229,7 +235,7 @@ pub async fn register(app: Data, request: HttpRequest, caller: Caller, path: Pat
 /// A terminal says goodbye.
 #[utoipa::path(tag = "accounts", params(("role" = String, Path), ("account" = String, Path)), responses((status = 200, body = OneAccount), (status = 404, body = Problem)))]
 #[post("/accounts/{role}/{account}/unregister")]
-pub async fn unregister(app: Data, request: HttpRequest, caller: Caller, path: Path) -> Answered<OneAccount> {
+pub async fn unregister(app: Data, request: HttpRequest, caller: Caller, path: Where) -> Answered<OneAccount> {
     change(&app, &request, &caller, stream_of(&path)?, account::Command::Unregister, b"").await
 }
 
@@ -242,7 +248,13 @@ pub struct Toggle {
 /// Switches an account on or off. `If-Match` with the revision is optional.
 #[utoipa::path(tag = "accounts", params(("role" = String, Path), ("account" = String, Path)), request_body = Toggle, responses((status = 200, body = OneAccount), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem)))]
 #[post("/accounts/{role}/{account}/toggle")]
-pub async fn toggle(app: Data, request: HttpRequest, caller: Caller, path: Path, bytes: web::Bytes) -> Answered<OneAccount> {
+pub async fn toggle(
+    app: Data,
+    request: HttpRequest,
+    caller: Caller,
+    path: Where,
+    bytes: web::Bytes,
+) -> Answered<OneAccount> {
     let Toggle { enabled } = body(&bytes)?;
     change(&app, &request, &caller, stream_of(&path)?, account::Command::SetIntent { enabled }, &bytes).await
 }

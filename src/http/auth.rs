@@ -102,7 +102,8 @@ fn identify(request: &HttpRequest, app: &App) -> Option<Caller> {
 /// Requests that a foreign page makes in somebody's browser: by another origin, or by a name that only resolves to us.
 pub fn foreign(request: &HttpRequest, config: &Config) -> Option<Problem> {
     let host = request.connection_info().host().to_string();
-    let allowed = |origin: &str| config.http.allowed_origins.iter().any(|allowed| allowed.trim_end_matches('/') == origin);
+    let allowed =
+        |origin: &str| config.http.allowed_origins.iter().any(|allowed| allowed.trim_end_matches('/') == origin);
     if config.http.is_loopback() && !config.http.behind_tls_proxy {
         let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
         let ours = matches!(name, "localhost" | "127.0.0.1" | "[::1]" | "[::1") || name.starts_with("127.");
@@ -259,7 +260,8 @@ pub async fn welcome(app: Data, request: HttpRequest, bytes: web::Bytes) -> Resu
         Problem::from(refusal.denial())
     };
     let invite = app.keys.check(Kind::Invite, &code).ok_or_else(unknown)?;
-    let access = app.host.durable.read(|fold| Some(fold.truth.desk()?.invites.get(&invite)?.access)).ok_or_else(unknown)?;
+    let access =
+        app.host.durable.read(|fold| Some(fold.truth.desk()?.invites.get(&invite)?.access)).ok_or_else(unknown)?;
     let credential = app.keys.set_password(password).await?;
     let command = events::Command::AcceptInvite { invite, name: name.clone(), credential };
     let caller = Caller { principal: Principal::User(name.clone()), access, session: None };

@@ -140,7 +140,12 @@ pub async fn settings(app: Data, _caller: Caller, query: web::Query<AsOf>) -> An
 /// Changes all settings at once. `If-Match` with the revision is needed.
 #[utoipa::path(tag = "desk", request_body = SettingsBody, responses((status = 200, body = SettingsView), (status = 412, body = Problem), (status = 422, body = Problem), (status = 428, body = Problem)))]
 #[put("/settings")]
-pub async fn change_settings(app: Data, request: HttpRequest, caller: Caller, bytes: web::Bytes) -> Answered<SettingsView> {
+pub async fn change_settings(
+    app: Data,
+    request: HttpRequest,
+    caller: Caller,
+    bytes: web::Bytes,
+) -> Answered<SettingsView> {
     caller.need(&app, Access::Admin, "change settings").await?;
     if !request.headers().contains_key("if-match") {
         return Err(Problem::new(428, "if_match_needed", "send `If-Match` with the revision that you saw"));
@@ -207,7 +212,12 @@ pub async fn hash(app: Data, _caller: Caller, query: web::Query<AsOf>) -> Answer
 /// The state of one stream: `desk`, `master/ACCOUNT` or `slave/ACCOUNT`.
 #[utoipa::path(tag = "desk", params(("stream" = String, Path), AsOf), responses((status = 200, body = serde_json::Value), (status = 404, body = Problem)))]
 #[get("/state/{stream:.+}")]
-pub async fn state(app: Data, caller: Caller, path: web::Path<String>, query: web::Query<AsOf>) -> Answered<serde_json::Value> {
+pub async fn state(
+    app: Data,
+    caller: Caller,
+    path: web::Path<String>,
+    query: web::Query<AsOf>,
+) -> Answered<serde_json::Value> {
     let stream: StreamId = path.parse().map_err(|error| Problem::invalid("stream", error))?;
     if stream == StreamId::Desk {
         caller.need(&app, Access::Admin, "see users and sessions").await?;

@@ -93,7 +93,12 @@ pub struct Events {
 /// Events by position. With `Accept: text/event-stream` they go on live.
 #[utoipa::path(tag = "log", params(Filter), responses((status = 200, body = Events), (status = 422, body = Problem)))]
 #[get("/events")]
-pub async fn list(app: Data, request: HttpRequest, _caller: Caller, query: web::Query<Filter>) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    app: Data,
+    request: HttpRequest,
+    _caller: Caller,
+    query: web::Query<Filter>,
+) -> Result<HttpResponse, Problem> {
     let filter = query.into_inner();
     filter.check()?;
     let live = request.headers().get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream"));
@@ -164,7 +169,8 @@ pub async fn one(app: Data, _caller: Caller, path: web::Path<u64>) -> Result<Htt
             false
         })
         .await?;
-    let none = || Problem::not_found(format!("there is no event at position {position}: it is ahead of the log, or was cut"));
+    let none =
+        || Problem::not_found(format!("there is no event at position {position}: it is ahead of the log, or was cut"));
     Ok(HttpResponse::Ok().json(found.ok_or_else(none)?))
 }
 
@@ -200,7 +206,9 @@ struct Follower {
 
 fn follow(app: Data, request: &HttpRequest, filter: Filter) -> Result<HttpResponse, Problem> {
     let permit = app.sse.clone().try_acquire_owned();
-    let permit = permit.map_err(|_| Problem::new(503, "too_many_followers", "too many clients follow the log; see http.sse_clients_max"))?;
+    let permit = permit.map_err(|_| {
+        Problem::new(503, "too_many_followers", "too many clients follow the log; see http.sse_clients_max")
+    })?;
     let resumed = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let head = app.host.durable.subscribe();
     let seen = Position(resumed.or(filter.from).unwrap_or_else(|| head.borrow().position.0));
@@ -238,7 +246,9 @@ impl Follower {
                     Ok(pieces) => pieces,
                     Err(problem) => {
                         self.ended = true;
-                        return Some(format!("event: problem\ndata: {}\n\n", serde_json::to_string(&problem).ok()?).into());
+                        return Some(
+                            format!("event: problem\ndata: {}\n\n", serde_json::to_string(&problem).ok()?).into(),
+                        );
                     }
                 },
                 None => String::new(),
@@ -246,10 +256,12 @@ impl Follower {
             if !pieces.is_empty() {
                 return Some(pieces.into());
             }
+            let seen = self.seen;
+            let end = self.head.borrow().position;
             tokio::select! {
-                changed = self.head.wait_for(|head| head.position > self.seen) => { changed.ok()?; }
+                changed = self.head.wait_for(|head| head.position > seen) => { changed.ok()?; }
                 _ = self.stopping.wait_for(|stopping| *stopping) => return None,
-                () = tokio::time::sleep(PING_EVERY) => return Some(format!(": {}\n\n", self.head.borrow().position).into()),
+                () = tokio::time::sleep(PING_EVERY) => return Some(format!(": {end}\n\n").into()),
             }
         }
     }

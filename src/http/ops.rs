@@ -23,7 +23,9 @@ pub async fn readyz(app: Data) -> HttpResponse {
     match app.host.gauges.health() {
         Health::Serving => HttpResponse::Ok().body("ready\n"),
         Health::Starting => HttpResponse::ServiceUnavailable().body("starting\n"),
-        Health::Recovering(why) => HttpResponse::ServiceUnavailable().body(format!("the log cannot be written: {why}\n")),
+        Health::Recovering(why) => {
+            HttpResponse::ServiceUnavailable().body(format!("the log cannot be written: {why}\n"))
+        }
         Health::Stopping => HttpResponse::ServiceUnavailable().body("stopping\n"),
     }
 }
@@ -37,8 +39,16 @@ pub async fn metrics(app: Data) -> Result<HttpResponse, Problem> {
     let shown = app.host.durable.read(|fold| fold.truth.position());
     let lag = head.position.0.saturating_sub(shown.0);
     lines.push(Line::gauge("tidehelm_position", "Position of the last durable event", head.position.0 as f64));
-    lines.push(Line::gauge("tidehelm_projection_lag_events", "Durable events that the read models do not show yet", lag as f64));
-    lines.push(Line::gauge("tidehelm_clock_ahead_seconds", "Desk time less the machine's clock", app.clock.ahead().0 as f64 / 1e6));
+    lines.push(Line::gauge(
+        "tidehelm_projection_lag_events",
+        "Durable events that the read models do not show yet",
+        lag as f64,
+    ));
+    lines.push(Line::gauge(
+        "tidehelm_clock_ahead_seconds",
+        "Desk time less the machine's clock",
+        app.clock.ahead().0 as f64 / 1e6,
+    ));
     lines.push(Line::gauge("tidehelm_epoch", "Generation of the log's writer", head.epoch.0 as f64));
     let age = app.clock.now().since(head.committed_at).0.max(0) as f64 / 1e6;
     lines.push(Line::gauge("tidehelm_last_commit_age_seconds", "Time since the last commit", age));

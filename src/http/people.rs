@@ -51,17 +51,17 @@ fn desk<R>(app: &Data, look: impl FnOnce(u64, &Desk) -> R) -> R {
 pub async fn users(app: Data, caller: Caller) -> Answered<Users> {
     caller.need(&app, Access::Admin, "see users").await?;
     Ok(web::Json(desk(&app, |position, desk| {
-        let sessions = |name: &UserName| desk.sessions.values().filter(|session| session.name == *name).count();
+        let count = |name: &UserName| desk.sessions.values().filter(|session| session.name == *name).count();
         let view = |(name, user): (&UserName, &tidehelm_events::desk::User)| UserView {
             name: name.to_string(),
             role: user.access,
             since: user.since,
-            sessions: sessions(name),
+            sessions: count(name),
         };
-        let invited = desk.invites.values().map(|invite| InvitedView {
-            name: invite.name.to_string(),
-            role: invite.access,
-            expires_at: invite.expires_at,
+        let invited = desk.invites.values().map(|waiting| InvitedView {
+            name: waiting.name.to_string(),
+            role: waiting.access,
+            expires_at: waiting.expires_at,
         });
         Users { position, users: desk.users.iter().map(view).collect(), invited: invited.collect() }
     })))
@@ -88,7 +88,12 @@ pub struct Invited {
 /// Invites a person: the answer holds the one-time link.
 #[utoipa::path(tag = "people", request_body = Invitation, responses((status = 201, body = Invited), (status = 409, body = Problem)))]
 #[post("/invites")]
-pub async fn invite(app: Data, request: HttpRequest, caller: Caller, bytes: web::Bytes) -> Result<HttpResponse, Problem> {
+pub async fn invite(
+    app: Data,
+    request: HttpRequest,
+    caller: Caller,
+    bytes: web::Bytes,
+) -> Result<HttpResponse, Problem> {
     caller.need(&app, Access::Admin, "invite people").await?;
     let Invitation { name, role } = body(&bytes)?;
     let expires_at = app.clock.now() + INVITE_AGE;
@@ -106,12 +111,17 @@ fn user_name(text: &str) -> Result<UserName, Problem> {
 /// Removes a user; sessions end at once.
 #[utoipa::path(tag = "people", params(("name" = String, Path)), responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 #[delete("/users/{name}")]
-pub async fn remove(app: Data, request: HttpRequest, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn remove(
+    app: Data,
+    request: HttpRequest,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     caller.need(&app, Access::Admin, "remove users").await?;
     let name = user_name(&path)?;
     let behind = desk(&app, |_, desk| {
-        let sessions = desk.sessions.iter().filter(|(_, session)| session.name == name).map(|(id, _)| *id);
-        sessions.chain(desk.users.get(&name).map(|user| user.credential)).collect::<Vec<CredentialId>>()
+        let theirs = desk.sessions.iter().filter(|(_, session)| session.name == name).map(|(id, _)| *id);
+        theirs.chain(desk.users.get(&name).map(|user| user.credential)).collect::<Vec<CredentialId>>()
     });
     app.command(&request, &caller, Wish::desk(Command::RemoveUser { name }, b"")).await?;
     for id in behind {
@@ -130,7 +140,13 @@ pub struct NewRole {
 /// Gives a user another role.
 #[utoipa::path(tag = "people", params(("name" = String, Path)), request_body = NewRole, responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 #[put("/users/{name}/role")]
-pub async fn change_role(app: Data, request: HttpRequest, caller: Caller, path: web::Path<String>, bytes: web::Bytes) -> Result<HttpResponse, Problem> {
+pub async fn change_role(
+    app: Data,
+    request: HttpRequest,
+    caller: Caller,
+    path: web::Path<String>,
+    bytes: web::Bytes,
+) -> Result<HttpResponse, Problem> {
     caller.need(&app, Access::Admin, "change roles").await?;
     let NewRole { role } = body(&bytes)?;
     let command = Command::ChangeRole { name: user_name(&path)?, access: role };
@@ -149,7 +165,13 @@ pub struct NewPassword {
 /// Changes a password: one's own, or as an admin anybody's. Other sessions of that user end.
 #[utoipa::path(tag = "people", params(("name" = String, Path)), request_body = NewPassword, responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem)))]
 #[put("/users/{name}/password")]
-pub async fn change_password(app: Data, request: HttpRequest, caller: Caller, path: web::Path<String>, bytes: web::Bytes) -> Result<HttpResponse, Problem> {
+pub async fn change_password(
+    app: Data,
+    request: HttpRequest,
+    caller: Caller,
+    path: web::Path<String>,
+    bytes: web::Bytes,
+) -> Result<HttpResponse, Problem> {
     let NewPassword { current, password } = body(&bytes)?;
     let name = user_name(&path)?;
     let own = caller.principal == Principal::User(name.clone());
@@ -218,7 +240,12 @@ fn credential(text: &str) -> Result<CredentialId, Problem> {
 /// Ends a session: one's own, or as an admin anybody's.
 #[utoipa::path(tag = "people", params(("id" = String, Path)), responses((status = 204), (status = 404, body = Problem)))]
 #[delete("/sessions/{id}")]
-pub async fn end_session(app: Data, request: HttpRequest, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn end_session(
+    app: Data,
+    request: HttpRequest,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let session = credential(&path)?;
     let owner = desk(&app, |_, desk| desk.sessions.get(&session).map(|session| session.name.clone()));
     if owner.map(Principal::User) != Some(caller.principal.clone()) {
@@ -285,7 +312,12 @@ pub struct TokenMade {
 /// Makes a key for a program.
 #[utoipa::path(tag = "people", request_body = NewToken, responses((status = 201, body = TokenMade), (status = 422, body = Problem)))]
 #[post("/tokens")]
-pub async fn create_token(app: Data, request: HttpRequest, caller: Caller, bytes: web::Bytes) -> Result<HttpResponse, Problem> {
+pub async fn create_token(
+    app: Data,
+    request: HttpRequest,
+    caller: Caller,
+    bytes: web::Bytes,
+) -> Result<HttpResponse, Problem> {
     caller.need(&app, Access::Admin, "make tokens").await?;
     let NewToken { name, role, hours } = body(&bytes)?;
     let expires_at = hours.map(|hours| app.clock.now() + Span::hours(i64::from(hours)));
@@ -298,7 +330,12 @@ pub async fn create_token(app: Data, request: HttpRequest, caller: Caller, bytes
 /// Revokes a program's key.
 #[utoipa::path(tag = "people", params(("id" = String, Path)), responses((status = 204), (status = 404, body = Problem)))]
 #[delete("/tokens/{id}")]
-pub async fn revoke_token(app: Data, request: HttpRequest, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn revoke_token(
+    app: Data,
+    request: HttpRequest,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     caller.need(&app, Access::Admin, "revoke tokens").await?;
     let token = credential(&path)?;
     app.command(&request, &caller, Wish::desk(Command::RevokeToken { token }, b"")).await?;

@@ -6,8 +6,8 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use std::fmt;
 use tidehelm_actors::journal::Fault;
-use tidehelm_events::answer::{Denial, Status};
 use tidehelm_actors::port::LogFault;
+use tidehelm_events::answer::{Denial, Status};
 use utoipa::ToSchema;
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -55,6 +55,8 @@ impl fmt::Display for Problem {
         write!(f, "{}: {}", self.code, self.detail)
     }
 }
+
+impl std::error::Error for Problem {}
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
