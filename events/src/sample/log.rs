@@ -5,7 +5,6 @@ use crate::commit::{Commit, Head, Reacted, Sealing, pack};
 use crate::id::{Epoch, NodeId, Role, StreamId};
 use crate::react::{Reaction, reactions};
 use crate::stream::{Decision, Stream};
-use crate::truth::State;
 use crate::view::Fold;
 use std::collections::VecDeque;
 
