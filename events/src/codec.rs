@@ -47,10 +47,12 @@ pub fn take<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<(T,
 /// As [`take`], for lists and states that may be large. Without a limit a damaged length would be allocated on its word, which
 /// ends the process.
 pub fn take_large<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<(T, usize), CodecError> {
-    match bytes.len() {
-        0..=PAYLOAD_MAX => take(bytes, what),
-        0..=LARGE => take_within::<T, { CLAIM * LARGE }>(bytes, what),
-        _ => said(bincode::serde::decode_from_slice(bytes, bincode::config::standard()), what),
+    if bytes.len() <= PAYLOAD_MAX {
+        take(bytes, what)
+    } else if bytes.len() <= LARGE {
+        take_within::<T, { CLAIM * LARGE }>(bytes, what)
+    } else {
+        said(bincode::serde::decode_from_slice(bytes, bincode::config::standard()), what)
     }
 }
 
