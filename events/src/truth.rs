@@ -319,3 +319,6 @@ fn follow(followers: &mut BTreeMap<AccountId, BTreeSet<AccountId>>, slave: &Acco
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,472 @@
+//! What both databases say in the same words. This file is compiled once for each (`#[path]`), with the connection and the
+//! database that its parent names.
+
+use super::{Adapter, Connection, Database, SNAPSHOT};
+use crate::store::rows::{
+    self, AuditRow, CommitRow, HeadRow, SavedRow, SealRow, StatusChange, StatusChangeRow, StoredAuditRow,
+};
+use crate::store::{AuditQuery, BUILD, Checkpoint, Extent, Order, ReadCap, STATUS_CHANGES, Secret, fault};
+use async_trait::async_trait;
+use sqlx::query::Query;
+use sqlx::{Pool, QueryBuilder};
+use tidehelm_actors::port::{Depot, LogFault, Saved};
+use tidehelm_events::commit::{Commit, Entry, Head, Seal};
+use tidehelm_events::id::{CredentialId, NodeId, Position, StreamId};
+use tidehelm_events::time::Timestamp;
+
+pub const HEAD: &str = "SELECT position, hash, epoch, committed_at FROM head WHERE id = 1";
+
+pub async fn head(connection: &mut Connection) -> sqlx::Result<Head> {
+    sqlx::query_as::<_, HeadRow>(HEAD).fetch_one(connection).await?.head()
+}
+
+/// The end of the log under a later epoch.
+pub async fn next_epoch(connection: &mut Connection, node: NodeId) -> sqlx::Result<Head> {
+    let sql = "UPDATE head SET epoch = epoch + 1, node = $1 WHERE id = 1 RETURNING position, hash, epoch, committed_at";
+    sqlx::query_as::<_, HeadRow>(sql).bind(node.to_string()).fetch_one(connection).await?.head()
+}
+
+/// Where the entries end, which is where the head must be.
+pub async fn last_entry(connection: &mut Connection) -> sqlx::Result<Option<Head>> {
+    let sql =
+        "SELECT last_position AS position, hash, epoch, committed_at FROM commits ORDER BY first_position DESC LIMIT 1";
+    let commit = sqlx::query_as::<_, HeadRow>(sql).fetch_optional(&mut *connection).await?;
+    let sql = "SELECT last_position AS position, last_hash AS hash, epoch, committed_at FROM seals ORDER BY first_position DESC LIMIT 1";
+    let seal = sqlx::query_as::<_, HeadRow>(sql).fetch_optional(connection).await?;
+    let commit = commit.map(|row| row.head()).transpose()?;
+    let seal = seal.map(|row| row.head()).transpose()?;
+    Ok(commit.into_iter().chain(seal).max_by_key(|head| head.position))
+}
+
+/// The format of the store that is there.
+pub async fn format(connection: &mut Connection) -> sqlx::Result<u32> {
+    let found: i64 = sqlx::query_scalar("SELECT format FROM meta WHERE id = 1").fetch_one(connection).await?;
+    Ok(u32::try_from(found).unwrap_or(u32::MAX))
+}
+
+pub async fn set_format(connection: &mut Connection, format: u32, now: Timestamp) -> sqlx::Result<()> {
+    let sql = "INSERT INTO meta (id, format, created_at, build) VALUES (1, $1, $2, $3) \
+               ON CONFLICT (id) DO UPDATE SET format = excluded.format, build = excluded.build";
+    sqlx::query(sql).bind(i64::from(format)).bind(now.0).bind(BUILD).execute(connection).await?;
+    Ok(())
+}
+
+/// Binds the columns of `commits`, in the order of the table, to `$1` to `$16`.
+pub fn bind_commit<'q>(
+    query: Query<'q, Database, <Database as sqlx::Database>::Arguments>,
+    new: &'q Commit,
+) -> Query<'q, Database, <Database as sqlx::Database>::Arguments> {
+    let header = &new.header;
+    query
+        .bind(rows::signed(header.first.0))
+        .bind(rows::signed(header.last.0))
+        .bind(header.committed_at.0)
+        .bind(i64::from(header.format))
+        .bind(header.node.to_string())
+        .bind(rows::signed(header.epoch.0))
+        .bind(rows::signed(header.reacted.cause.0))
+        .bind(i64::from(header.reacted.index))
+        .bind(i64::from(header.kept_count))
+        .bind(i64::from(header.telemetry_count))
+        .bind(&header.kept_hash.0[..])
+        .bind(&header.telemetry_hash.0[..])
+        .bind(&header.prev_hash.0[..])
+        .bind(&new.hash.0[..])
+        .bind(&new.kept[..])
+        .bind(new.telemetry.as_deref())
+}
+
+/// Entries after a position, in order: no more than `limit`, and no more bytes than [`ReadCap::BYTES`] unless one commit alone
+/// is larger. Wants a snapshot, for a cut may run beside it.
+pub async fn entries(connection: &mut Connection, after: Position, limit: usize) -> sqlx::Result<Vec<Entry>> {
+    let limit = limit.min(ReadCap::ENTRIES);
+    let plan = extents(connection, after, limit).await?;
+    let mut cap = ReadCap::default();
+    let within: Vec<&Extent> = plan.iter().take_while(|extent| cap.takes(extent.bytes)).collect();
+    let ends_here = within.len() == plan.len() && plan.len() < limit;
+    let through = match within.last() {
+        Some(last) if !ends_here => rows::signed(last.first.0),
+        _ => i64::MAX,
+    };
+    let commits = if within.is_empty() { Vec::new() } else { commits(connection, after, through, limit).await? };
+    let seals = seals(connection, after, through, limit).await?;
+    let mut entries = rows::interleave(commits, seals);
+    entries.truncate(limit);
+    Ok(entries)
+}
+
+/// Where commits begin and end, and how much they hold, without what they hold.
+pub async fn extents(connection: &mut Connection, after: Position, limit: usize) -> sqlx::Result<Vec<Extent>> {
+    let sql = "SELECT first_position, last_position, committed_at, \
+               CAST(length(kept) + coalesce(length(telemetry), 0) AS BIGINT), \
+               CAST(coalesce(length(telemetry), 0) AS BIGINT), reacted_cause, reacted_index \
+               FROM commits WHERE first_position > $1 ORDER BY first_position LIMIT $2";
+    type Row = (i64, i64, i64, i64, i64, i64, i64);
+    let rows: Vec<Row> =
+        sqlx::query_as(sql).bind(rows::signed(after.0)).bind(limit as i64).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(Extent::from_row).collect())
+}
+
+/// Commits whose first position is after the one and not after the other.
+pub async fn commits(
+    connection: &mut Connection,
+    after: Position,
+    through: i64,
+    limit: usize,
+) -> sqlx::Result<Vec<Commit>> {
+    let sql = "SELECT first_position, last_position, committed_at, format, node, epoch, reacted_cause, reacted_index, \
+               kept_count, telemetry_count, kept_hash, telemetry_hash, prev_hash, hash, kept, telemetry \
+               FROM commits WHERE first_position > $1 AND first_position <= $2 ORDER BY first_position LIMIT $3";
+    let query = sqlx::query_as::<_, CommitRow>(sql).bind(rows::signed(after.0)).bind(through).bind(limit as i64);
+    query.fetch_all(connection).await?.into_iter().map(CommitRow::commit).collect()
+}
+
+pub async fn seals(
+    connection: &mut Connection,
+    after: Position,
+    through: i64,
+    limit: usize,
+) -> sqlx::Result<Vec<Seal>> {
+    let sql = "SELECT first_position, last_position, committed_at, epoch, prev_hash, last_hash, commits, counts \
+               FROM seals WHERE first_position > $1 AND first_position <= $2 ORDER BY first_position LIMIT $3";
+    let query = sqlx::query_as::<_, SealRow>(sql).bind(rows::signed(after.0)).bind(through).bind(limit as i64);
+    query.fetch_all(connection).await?.into_iter().map(SealRow::seal).collect()
+}
+
+/// The seal that ends at a position.
+pub async fn seal_ending_at(connection: &mut Connection, last: Position) -> sqlx::Result<Option<Seal>> {
+    let sql = "SELECT first_position, last_position, committed_at, epoch, prev_hash, last_hash, commits, counts \
+               FROM seals WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1";
+    let row = sqlx::query_as::<_, SealRow>(sql).bind(rows::signed(last.0)).fetch_optional(connection).await?;
+    Ok(row.map(SealRow::seal).transpose()?.filter(|seal| seal.last == last))
+}
+
+/// Removes the commits and seals from `seal.first` to `seal.last` and puts the seal in their place.
+pub async fn put_seal(connection: &mut Connection, seal: &Seal) -> sqlx::Result<()> {
+    for sql in [
+        "DELETE FROM commits WHERE first_position >= $1 AND first_position <= $2",
+        "DELETE FROM seals WHERE first_position >= $1 AND first_position <= $2",
+    ] {
+        let query = sqlx::query(sql).bind(rows::signed(seal.first.0)).bind(rows::signed(seal.last.0));
+        query.execute(&mut *connection).await?;
+    }
+    let sql = "INSERT INTO seals (first_position, last_position, committed_at, epoch, prev_hash, last_hash, commits, counts) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    sqlx::query(sql)
+        .bind(rows::signed(seal.first.0))
+        .bind(rows::signed(seal.last.0))
+        .bind(seal.committed_at.0)
+        .bind(rows::signed(seal.epoch.0))
+        .bind(&seal.prev_hash.0[..])
+        .bind(&seal.last_hash.0[..])
+        .bind(rows::signed(seal.commits))
+        .bind(rows::counts(&seal.counts))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Cuts the telemetry of one commit.
+pub async fn cut_telemetry(connection: &mut Connection, first: Position) -> sqlx::Result<()> {
+    let sql = "UPDATE commits SET telemetry = NULL WHERE first_position = $1";
+    sqlx::query(sql).bind(rows::signed(first.0)).execute(connection).await?;
+    Ok(())
+}
+
+pub async fn save_snapshot(connection: &mut Connection, saved: &Saved) -> sqlx::Result<()> {
+    let sql = "INSERT INTO snapshots (position, schema, build, at, hash, bytes) VALUES ($1, $2, $3, $4, $5, $6) \
+               ON CONFLICT (position) DO UPDATE SET schema = excluded.schema, build = excluded.build, at = excluded.at, \
+               hash = excluded.hash, bytes = excluded.bytes";
+    save(connection, sql, saved).await
+}
+
+/// A base is truth: one that is there stays as it is.
+pub async fn save_base(connection: &mut Connection, saved: &Saved) -> sqlx::Result<()> {
+    let sql = "INSERT INTO bases (position, schema, build, at, hash, bytes) VALUES ($1, $2, $3, $4, $5, $6) \
+               ON CONFLICT (position) DO NOTHING";
+    save(connection, sql, saved).await
+}
+
+async fn save(connection: &mut Connection, sql: &'static str, saved: &Saved) -> sqlx::Result<()> {
+    sqlx::query(sql)
+        .bind(rows::signed(saved.position.0))
+        .bind(i64::from(saved.schema))
+        .bind(&saved.build)
+        .bind(saved.at.0)
+        .bind(&saved.hash.0[..])
+        .bind(&saved.bytes[..])
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub async fn discard(connection: &mut Connection, position: Position) -> sqlx::Result<()> {
+    let sql = "DELETE FROM snapshots WHERE position = $1";
+    sqlx::query(sql).bind(rows::signed(position.0)).execute(connection).await?;
+    Ok(())
+}
+
+/// Forgets the bases before the newest whole one.
+pub async fn drop_bases_before(connection: &mut Connection, position: Position) -> sqlx::Result<()> {
+    let sql = "DELETE FROM bases WHERE position < $1";
+    sqlx::query(sql).bind(rows::signed(position.0)).execute(connection).await?;
+    Ok(())
+}
+
+async fn newest(connection: &mut Connection, at_or_before: Position, schema: u16) -> sqlx::Result<Option<Saved>> {
+    let sql = "SELECT position, schema, build, at, hash, bytes FROM snapshots WHERE position <= $1 AND schema = $2 \
+               ORDER BY position DESC LIMIT 1";
+    let query = sqlx::query_as::<_, SavedRow>(sql).bind(rows::signed(at_or_before.0)).bind(i64::from(schema));
+    query.fetch_optional(connection).await?.map(SavedRow::saved).transpose()
+}
+
+pub async fn base(connection: &mut Connection) -> sqlx::Result<Option<Saved>> {
+    let sql = "SELECT position, schema, build, at, hash, bytes FROM bases ORDER BY position DESC LIMIT 1";
+    sqlx::query_as::<_, SavedRow>(sql).fetch_optional(connection).await?.map(SavedRow::saved).transpose()
+}
+
+async fn list(connection: &mut Connection) -> sqlx::Result<Vec<(Position, Timestamp)>> {
+    let sql = "SELECT position, at FROM snapshots ORDER BY position";
+    let rows: Vec<(i64, i64)> = sqlx::query_as(sql).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(|(position, at)| (Position(position.unsigned_abs()), Timestamp(at))).collect())
+}
+
+pub async fn put_secret(connection: &mut Connection, id: CredentialId, secret: &Secret) -> sqlx::Result<()> {
+    let sql = "INSERT INTO vault (id, kind, bytes, created_at) VALUES ($1, $2, $3, $4) \
+               ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, bytes = excluded.bytes, created_at = excluded.created_at";
+    let query = sqlx::query(sql).bind(id.to_string()).bind(&secret.kind).bind(&secret.bytes[..]);
+    query.bind(secret.created_at.0).execute(connection).await?;
+    Ok(())
+}
+
+pub async fn delete_secret(connection: &mut Connection, id: CredentialId) -> sqlx::Result<bool> {
+    let deleted = sqlx::query("DELETE FROM vault WHERE id = $1").bind(id.to_string()).execute(connection).await?;
+    Ok(deleted.rows_affected() > 0)
+}
+
+async fn secret(connection: &mut Connection, id: CredentialId) -> sqlx::Result<Option<Secret>> {
+    let sql = "SELECT kind, bytes, created_at FROM vault WHERE id = $1";
+    let row: Option<(String, Vec<u8>, i64)> =
+        sqlx::query_as(sql).bind(id.to_string()).fetch_optional(connection).await?;
+    Ok(row.map(|(kind, bytes, at)| Secret { kind, bytes, created_at: Timestamp(at) }))
+}
+
+pub async fn checkpoint(connection: &mut Connection, name: &str) -> sqlx::Result<Option<Checkpoint>> {
+    let sql = "SELECT position, schema FROM projections WHERE name = $1";
+    let row: Option<(i64, i64)> = sqlx::query_as(sql).bind(name).fetch_optional(connection).await?;
+    Ok(row.map(|(position, schema)| Checkpoint { position: Position(position.unsigned_abs()), schema: schema as u16 }))
+}
+
+pub async fn set_checkpoint(connection: &mut Connection, name: &str, to: Checkpoint) -> sqlx::Result<()> {
+    let sql = "INSERT INTO projections (name, position, schema) VALUES ($1, $2, $3) \
+               ON CONFLICT (name) DO UPDATE SET position = excluded.position, schema = excluded.schema";
+    let query = sqlx::query(sql).bind(name).bind(rows::signed(to.position.0)).bind(i64::from(to.schema));
+    query.execute(connection).await?;
+    Ok(())
+}
+
+pub async fn put_status_change(connection: &mut Connection, change: &StatusChange) -> sqlx::Result<()> {
+    let sql = "INSERT INTO status_changes (position, stream_kind, stream_id, at, at_us, old_status, new_status, warnings) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    sqlx::query(sql)
+        .bind(rows::signed(change.position.0))
+        .bind(change.stream.kind())
+        .bind(change.stream.key())
+        .bind(change.at.to_string())
+        .bind(change.at.0)
+        .bind(i64::from(change.old.code()))
+        .bind(i64::from(change.new.code()))
+        .bind(serde_json::json!(change.warnings).to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub async fn clear_status_changes(connection: &mut Connection) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM status_changes").execute(connection).await?;
+    Ok(())
+}
+
+async fn status_changes(
+    connection: &mut Connection,
+    stream: Option<&StreamId>,
+    after: Position,
+    limit: usize,
+) -> sqlx::Result<Vec<StatusChange>> {
+    let sql = "SELECT position, stream_kind, stream_id, at_us, old_status, new_status, warnings FROM status_changes \
+               WHERE position > $1 AND ($2 = '' OR (stream_kind = $2 AND stream_id = $3)) ORDER BY position LIMIT $4";
+    let query = sqlx::query_as::<_, StatusChangeRow>(sql)
+        .bind(rows::signed(after.0))
+        .bind(stream.map_or("", StreamId::kind))
+        .bind(stream.map_or("", StreamId::key))
+        .bind(limit as i64);
+    query.fetch_all(connection).await?.into_iter().map(StatusChangeRow::change).collect()
+}
+
+async fn audit(connection: &mut Connection, wanted: &AuditQuery) -> sqlx::Result<Vec<AuditRow>> {
+    let mut sql = QueryBuilder::<Database>::new(
+        "SELECT position, stream_kind, stream_id, version, event_id, kind, schema, at_us, by, command_id, causation, \
+         correlation, CAST(payload AS TEXT) AS payload FROM audit_events WHERE position > ",
+    );
+    sql.push_bind(rows::signed(wanted.after.0));
+    if let Some(before) = wanted.before {
+        sql.push(" AND position < ").push_bind(rows::signed(before.0));
+    }
+    if let Some(stream) = &wanted.stream {
+        sql.push(" AND stream_kind = ").push_bind(stream.kind()).push(" AND stream_id = ").push_bind(stream.key());
+    }
+    if let Some(kind) = &wanted.kind {
+        sql.push(" AND kind = ").push_bind(kind.as_str());
+    }
+    if let Some(by) = &wanted.by {
+        sql.push(" AND by = ").push_bind(by.as_str());
+    }
+    if let Some(command) = wanted.command {
+        sql.push(" AND command_id = ").push_bind(command.to_string());
+    }
+    if let Some(correlation) = wanted.correlation {
+        sql.push(" AND correlation = ").push_bind(rows::signed(correlation.0));
+    }
+    if let Some(from) = wanted.from {
+        sql.push(" AND at_us >= ").push_bind(from.0);
+    }
+    if let Some(until) = wanted.until {
+        sql.push(" AND at_us < ").push_bind(until.0);
+    }
+    sql.push(match wanted.order {
+        Order::OldestFirst => " ORDER BY position LIMIT ",
+        Order::NewestFirst => " ORDER BY position DESC LIMIT ",
+    });
+    sql.push_bind(wanted.limit as i64);
+    let query = sql.build_query_as::<StoredAuditRow>().persistent(false);
+    query.fetch_all(connection).await?.into_iter().map(StoredAuditRow::row).collect()
+}
+
+/// What only reads. Clones share a few connections and never wait for the writer.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    pub(super) pool: Pool<Database>,
+}
+
+impl Reader {
+    pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
+        let doing = || format!("cannot read the log after position {after}");
+        let mut snapshot = self.pool.begin_with(SNAPSHOT).await.map_err(|error| fault(doing(), &error))?;
+        let entries = entries(&mut snapshot, after, limit).await.map_err(|error| fault(doing(), &error))?;
+        snapshot.commit().await.map_err(|error| fault(doing(), &error))?;
+        Ok(entries)
+    }
+
+    pub async fn head(&self) -> Result<Head, LogFault> {
+        self.ask("cannot read the head of the log", async |connection| head(connection).await).await
+    }
+
+    pub async fn extents(&self, after: Position, limit: usize) -> Result<Vec<Extent>, LogFault> {
+        self.ask("cannot measure the log", async |connection| extents(connection, after, limit).await).await
+    }
+
+    pub async fn newest(&self, at_or_before: Position, schema: u16) -> Result<Option<Saved>, LogFault> {
+        self.ask("cannot read a snapshot", async |connection| newest(connection, at_or_before, schema).await).await
+    }
+
+    pub async fn list(&self) -> Result<Vec<(Position, Timestamp)>, LogFault> {
+        self.ask("cannot list the snapshots", async |connection| list(connection).await).await
+    }
+
+    pub async fn base(&self) -> Result<Option<Saved>, LogFault> {
+        self.ask("cannot read the base of the log", async |connection| base(connection).await).await
+    }
+
+    pub async fn secret(&self, id: CredentialId) -> Result<Option<Secret>, LogFault> {
+        self.ask("cannot read the vault", async |connection| secret(connection, id).await).await
+    }
+
+    pub async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditRow>, LogFault> {
+        self.ask("cannot read the audit rows", async |connection| audit(connection, wanted).await).await
+    }
+
+    pub async fn checkpoint(&self, name: &str) -> Result<Option<Checkpoint>, LogFault> {
+        self.ask("cannot read a checkpoint", async |connection| checkpoint(connection, name).await).await
+    }
+
+    pub async fn status_changes(
+        &self,
+        stream: Option<&StreamId>,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<StatusChange>, LogFault> {
+        let doing = "cannot read the status changes";
+        self.ask(doing, async |connection| status_changes(connection, stream, after, limit).await).await
+    }
+
+    pub(super) async fn ask<T>(
+        &self,
+        doing: &str,
+        question: impl AsyncFnOnce(&mut Connection) -> sqlx::Result<T>,
+    ) -> Result<T, LogFault> {
+        let mut connection = self.pool.acquire().await.map_err(|error| fault(doing, &error))?;
+        question(&mut connection).await.map_err(|error| fault(doing, &error))
+    }
+}
+
+impl Adapter {
+    /// Saves the fold that replaces what a cut removes.
+    pub async fn save_base(&mut self, saved: &Saved) -> Result<(), LogFault> {
+        self.transact("cannot save a base", async |connection| save_base(connection, saved).await).await
+    }
+
+    pub async fn put_secret(&mut self, id: CredentialId, secret: &Secret) -> Result<(), LogFault> {
+        self.transact("cannot write to the vault", async |connection| put_secret(connection, id, secret).await).await
+    }
+
+    /// False if there was none.
+    pub async fn delete_secret(&mut self, id: CredentialId) -> Result<bool, LogFault> {
+        self.transact("cannot delete from the vault", async |connection| delete_secret(connection, id).await).await
+    }
+
+    /// Adds to the read model of status changes and moves its checkpoint, both or neither.
+    pub async fn project(&mut self, changes: &[StatusChange], from: Position, to: Checkpoint) -> Result<(), LogFault> {
+        let doing = "cannot write the read model of status changes";
+        let found = self
+            .transact(doing, async |connection| {
+                let found = checkpoint(connection, STATUS_CHANGES).await?.map_or(Position(0), |known| known.position);
+                if found == from {
+                    for change in changes {
+                        put_status_change(connection, change).await?;
+                    }
+                    set_checkpoint(connection, STATUS_CHANGES, to).await?;
+                }
+                Ok(found)
+            })
+            .await?;
+        if found == from { Ok(()) } else { Err(LogFault::new(doing, format!("it stands at {found}, not at {from}"))) }
+    }
+
+    /// Empties the read model of status changes, so that it is built again from the start.
+    pub async fn clear_projection(&mut self, schema: u16) -> Result<(), LogFault> {
+        self.transact("cannot clear the read model of status changes", async |connection| {
+            clear_status_changes(connection).await?;
+            set_checkpoint(connection, STATUS_CHANGES, Checkpoint { position: Position(0), schema }).await
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Depot for Adapter {
+    async fn save(&mut self, saved: &Saved) -> Result<(), LogFault> {
+        self.transact("cannot save a snapshot", async |connection| save_snapshot(connection, saved).await).await
+    }
+    async fn newest(&mut self, at_or_before: Position, schema: u16) -> Result<Option<Saved>, LogFault> {
+        self.reader().newest(at_or_before, schema).await
+    }
+    async fn discard(&mut self, position: Position) -> Result<(), LogFault> {
+        self.transact("cannot discard a snapshot", async |connection| discard(connection, position).await).await
+    }
+    async fn list(&mut self) -> Result<Vec<(Position, Timestamp)>, LogFault> {
+        self.reader().list().await
+    }
+    async fn base(&mut self) -> Result<Option<Saved>, LogFault> {
+        self.reader().base().await
+    }
+}

@@ -1,0 +1,483 @@
+//! The log in one file, for one machine: no set-up, one writer, readers beside it.
+
+mod files;
+
+#[allow(clippy::duplicate_mod)] // what both databases say in the same words is compiled once for each
+#[path = "common.rs"]
+pub mod common;
+
+use self::common::Reader;
+pub use self::files::Holder;
+use self::files::Lock;
+use crate::store::rows::{self, AuditValues};
+use crate::store::{Mode, STORE_FORMAT, StoreError, check_end, fault};
+use async_trait::async_trait;
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, QueryBuilder, Sqlite};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tidehelm_actors::port::{AppendFault, CommitLog, LogFault};
+use tidehelm_events::commit::{Commit, Entry, Head};
+use tidehelm_events::envelope::Envelope;
+use tidehelm_events::id::{Epoch, NodeId, Position};
+use tidehelm_events::time::Timestamp;
+use tokio::time::timeout;
+
+type Connection = SqliteConnection;
+type Database = Sqlite;
+type Adapter = SqliteStore;
+/// Begins a transaction that sees one state of the database.
+const SNAPSHOT: &str = "BEGIN";
+
+pub const FILE: &str = "tidehelm.db";
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_log.sql")];
+/// `TIDE`, so that `file` and other tools know what this is.
+const APPLICATION_ID: i64 = 0x5449_4445;
+/// Rows in one statement: 14 values each, of 32,766 that SQLite takes.
+const AUDIT_CHUNK: usize = 500;
+
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// How long a commit may take before the store counts as stalled.
+    pub stall_after: Duration,
+    /// False leaves syncing to chance: only for the tests that must see this fail.
+    pub durable: bool,
+    /// The file grows no further than this many pages of 4 KiB.
+    pub pages_max: Option<u32>,
+    /// For the lock file and for the age of a new store.
+    pub now: Timestamp,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        SqliteOptions { stall_after: Duration::from_secs(5), durable: true, pages_max: None, now: Timestamp::ZERO }
+    }
+}
+
+#[derive(Debug)]
+pub struct SqliteStore {
+    dir: PathBuf,
+    options: SqliteOptions,
+    /// None after a failure that leaves the connection in an unknown state: the next one who needs it opens another.
+    writer: Option<SqliteConnection>,
+    reader: Reader,
+    /// None where the store is only read.
+    lock: Option<Arc<Lock>>,
+    /// A commit may still be under way on a connection that was given up.
+    unsettled: bool,
+}
+
+impl SqliteStore {
+    pub async fn open(dir: &Path, mode: Mode, options: SqliteOptions) -> Result<Self, StoreError> {
+        let lock = match mode {
+            Mode::Write => {
+                files::durable_dir(dir)?;
+                Some(Arc::new(Lock::take(dir, options.now)?))
+            }
+            Mode::ReadOnly => {
+                files::must_exist(dir)?;
+                None
+            }
+        };
+        let writer = match mode {
+            Mode::Write => Some(prepare(dir, &options).await?),
+            Mode::ReadOnly => None,
+        };
+        let reader = read_beside(dir, &options).await?;
+        Ok(SqliteStore { dir: dir.to_path_buf(), options, writer, reader, lock, unsettled: false })
+    }
+
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// Another handle on the same store, with a connection and under the lock of this one: for work that should not wait in
+    /// the queue of the log's writer. The epoch still says which of them may append.
+    pub fn twin(&self) -> Self {
+        SqliteStore {
+            dir: self.dir.clone(),
+            options: self.options.clone(),
+            writer: None,
+            reader: self.reader.clone(),
+            lock: self.lock.clone(),
+            unsettled: true,
+        }
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Closes every connection, the last of which folds the write-ahead log into the file, and then gives up the lock.
+    pub async fn close(mut self) -> Result<(), LogFault> {
+        self.reader.pool.close().await;
+        if let Some(writer) = self.writer.take() {
+            writer.close().await.map_err(|error| fault("cannot close the store", &error))?;
+        }
+        Ok(())
+    }
+
+    /// One transaction: all of the work or nothing.
+    async fn transact<T>(
+        &mut self,
+        doing: &str,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>,
+    ) -> Result<T, LogFault> {
+        let mut connection = self.take_writer().await.map_err(|error| LogFault::new(doing, error))?;
+        let outcome = async {
+            begin(&mut connection).await?;
+            let done = work(&mut connection).await?;
+            commit(&mut connection).await?;
+            Ok(done)
+        };
+        let outcome = timeout(self.options.stall_after, outcome).await;
+        match outcome {
+            Ok(Ok(done)) => {
+                self.writer = Some(connection);
+                Ok(done)
+            }
+            Ok(Err(error)) => {
+                self.give_back(connection).await;
+                Err(fault(doing, &error))
+            }
+            Err(_) => Err(LogFault::new(doing, self.stalled())),
+        }
+    }
+
+    /// Takes the connection away: whoever cannot say how his work ended does not put it back, and with it goes the
+    /// transaction.
+    async fn take_writer(&mut self) -> Result<SqliteConnection, String> {
+        if self.lock.is_none() {
+            return Err("this store was opened for reading only".into());
+        }
+        match self.writer.take() {
+            Some(connection) => Ok(connection),
+            None => connect(&self.dir, &self.options).await.map_err(|error| describe(&error)),
+        }
+    }
+
+    /// Keeps the connection if its transaction could be undone.
+    async fn give_back(&mut self, mut connection: SqliteConnection) {
+        let undone = timeout(self.options.stall_after, roll_back(&mut connection)).await;
+        if matches!(undone, Ok(Ok(()))) {
+            self.writer = Some(connection);
+        }
+    }
+
+    fn stalled(&self) -> String {
+        format!("the store did not answer within {:?}", self.options.stall_after)
+    }
+
+    /// Waits until no commit of an earlier connection can be under way, and makes what it left visible durable: after a
+    /// failed sync only writing again does.
+    async fn settle(&mut self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        if self.unsettled {
+            begin(connection).await?;
+            commit(connection).await?;
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await?;
+            self.unsettled = false;
+        }
+        Ok(())
+    }
+
+    async fn settled(&mut self, doing: &str) -> Result<(), LogFault> {
+        let mut connection = self.take_writer().await.map_err(|error| LogFault::new(doing, error))?;
+        let stall_after = self.options.stall_after;
+        match timeout(stall_after, self.settle(&mut connection)).await {
+            Ok(Ok(())) => {
+                self.writer = Some(connection);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(fault(doing, &error)),
+            Err(_) => Err(LogFault::new(doing, self.stalled())),
+        }
+    }
+}
+
+#[async_trait]
+impl CommitLog for SqliteStore {
+    async fn take_over(&mut self, node: NodeId) -> Result<Head, LogFault> {
+        let doing = "cannot become the writer of the log";
+        self.settled(doing).await?;
+        let (head, last) = self
+            .transact(doing, async |connection| {
+                let head = common::next_epoch(connection, node).await?;
+                Ok((head, common::last_entry(connection).await?.unwrap_or_default()))
+            })
+            .await?;
+        check_end(doing, &head, &last)?;
+        if let Some(lock) = &self.lock {
+            lock.name(node).map_err(|error| LogFault::new(doing, error))?;
+        }
+        Ok(head)
+    }
+
+    async fn append(&mut self, new: &Commit, audit: &[Envelope], expected: &Head) -> Result<(), AppendFault> {
+        let mut connection = self.take_writer().await.map_err(AppendFault::Unavailable)?;
+        let stall_after = self.options.stall_after;
+        match timeout(stall_after, write(&mut connection, new, audit, expected)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(refused)) => {
+                self.give_back(connection).await;
+                return Err(refused);
+            }
+            Err(_) => return Err(AppendFault::Unavailable(self.stalled())),
+        }
+        self.unsettled = true;
+        match timeout(stall_after, commit(&mut connection)).await {
+            Ok(Ok(())) => {
+                self.unsettled = false;
+                self.writer = Some(connection);
+                Ok(())
+            }
+            Ok(Err(error)) if surely_undone(&error) => {
+                self.unsettled = false;
+                self.give_back(connection).await;
+                Err(AppendFault::Unavailable(describe(&error)))
+            }
+            Ok(Err(error)) => Err(AppendFault::InDoubt(describe(&error))),
+            Err(_) => Err(AppendFault::InDoubt(self.stalled())),
+        }
+    }
+
+    async fn read(&mut self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
+        self.reader.read(after, limit).await
+    }
+
+    async fn head(&mut self) -> Result<Head, LogFault> {
+        if self.unsettled {
+            self.settled("cannot find out how a commit ended").await?;
+        }
+        self.reader.head().await
+    }
+
+    /// The lock on the directory is the lease: this only tells whether the epoch is still ours.
+    async fn renew(&mut self, _: NodeId, epoch: Epoch) -> Result<(), AppendFault> {
+        let head = self.reader.head().await.map_err(|error| AppendFault::Unavailable(error.to_string()))?;
+        if head.epoch == epoch { Ok(()) } else { Err(AppendFault::Fenced { ours: epoch, found: head.epoch }) }
+    }
+
+    async fn release(&mut self, _: NodeId, _: Epoch) -> Result<(), LogFault> {
+        Ok(())
+    }
+}
+
+/// Everything of an append but the commit: begins the transaction and leaves it open.
+async fn write(
+    connection: &mut SqliteConnection,
+    new: &Commit,
+    audit: &[Envelope],
+    expected: &Head,
+) -> Result<(), AppendFault> {
+    let unavailable = |error: sqlx::Error| AppendFault::Unavailable(describe(&error));
+    crate::store::check_follows(new, expected)?;
+    begin(connection).await.map_err(unavailable)?;
+    if move_head(connection, new, expected).await.map_err(unavailable)? != 1 {
+        let found = common::head(connection).await.map_err(unavailable)?;
+        return Err(crate::store::refusal(new, expected, found));
+    }
+    insert_commit(connection, new).await.map_err(unavailable)?;
+    for chunk in audit.chunks(AUDIT_CHUNK) {
+        insert_audit(connection, chunk).await.map_err(unavailable)?;
+    }
+    Ok(())
+}
+
+/// Moves the head if it is where the writer thinks; the number of rows says whether it was.
+async fn move_head(connection: &mut SqliteConnection, new: &Commit, expected: &Head) -> sqlx::Result<u64> {
+    let sql = "UPDATE head SET position = $1, hash = $2, committed_at = $3, node = $4 \
+               WHERE id = 1 AND position = $5 AND hash = $6 AND epoch = $7";
+    let moved = sqlx::query(sql)
+        .bind(rows::signed(new.header.last.0))
+        .bind(&new.hash.0[..])
+        .bind(new.header.committed_at.0)
+        .bind(new.header.node.to_string())
+        .bind(rows::signed(expected.position.0))
+        .bind(&expected.hash.0[..])
+        .bind(rows::signed(new.header.epoch.0))
+        .execute(connection)
+        .await?;
+    Ok(moved.rows_affected())
+}
+
+async fn insert_commit(connection: &mut SqliteConnection, new: &Commit) -> sqlx::Result<()> {
+    let sql = "INSERT INTO commits (first_position, last_position, committed_at, format, node, epoch, reacted_cause, \
+               reacted_index, kept_count, telemetry_count, kept_hash, telemetry_hash, prev_hash, hash, kept, telemetry) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+    common::bind_commit(sqlx::query(sql), new).execute(connection).await.map(drop)
+}
+
+async fn insert_audit(connection: &mut SqliteConnection, audit: &[Envelope]) -> sqlx::Result<()> {
+    let mut sql = QueryBuilder::<Sqlite>::new(
+        "INSERT INTO audit_events (position, stream_kind, stream_id, version, event_id, kind, schema, at, at_us, by, \
+         command_id, causation, correlation, payload) ",
+    );
+    sql.push_values(audit.iter().map(AuditValues::of), |mut row, values| {
+        row.push_bind(values.position)
+            .push_bind(values.stream_kind)
+            .push_bind(values.stream_id)
+            .push_bind(values.version)
+            .push_bind(values.event_id)
+            .push_bind(values.kind)
+            .push_bind(values.schema)
+            .push_bind(values.at)
+            .push_bind(values.at_us)
+            .push_bind(values.by)
+            .push_bind(values.command_id)
+            .push_bind(values.causation)
+            .push_bind(values.correlation)
+            .push_bind(values.payload);
+    });
+    // A statement for each number of rows: only the small ones come again often enough to be worth keeping.
+    sql.build().persistent(audit.len() <= 8).execute(connection).await?;
+    Ok(())
+}
+
+/// A connection that writes, with the store in its file: made, brought up to this build's format, or refused.
+async fn prepare(dir: &Path, options: &SqliteOptions) -> Result<SqliteConnection, StoreError> {
+    let path = dir.join(FILE);
+    files::claim(&path)?;
+    let fail = |error: sqlx::Error| StoreError::database(format!("cannot open {}", path.display()), describe(&error));
+    let mut connection = connect(dir, options).await.map_err(fail)?;
+    let found = format(&mut connection, &path).await?;
+    if found < STORE_FORMAT {
+        migrate(&mut connection, found, options.now).await.map_err(fail)?;
+        files::sync(&path)?;
+        files::sync(dir)?;
+    }
+    Ok(connection)
+}
+
+async fn connect(dir: &Path, options: &SqliteOptions) -> sqlx::Result<SqliteConnection> {
+    let synchronous = if options.durable { SqliteSynchronous::Full } else { SqliteSynchronous::Off };
+    let mut connect = SqliteConnectOptions::new()
+        .filename(dir.join(FILE))
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .pragma("wal_autocheckpoint", "10000")
+        .pragma("journal_size_limit", "67108864")
+        .busy_timeout(options.stall_after.mul_f64(0.8))
+        .disable_statement_logging();
+    if let Some(pages) = options.pages_max {
+        connect = connect.pragma("max_page_count", pages.to_string());
+    }
+    connect.connect().await
+}
+
+/// Connections that cannot write. Where the directory cannot be written either and no server runs, the file is taken as it
+/// lies: SQLite would want to make its shared memory beside it.
+async fn read_beside(dir: &Path, options: &SqliteOptions) -> Result<Reader, StoreError> {
+    let path = dir.join(FILE);
+    let fail = |error: sqlx::Error| StoreError::database(format!("cannot read {}", path.display()), describe(&error));
+    let connect = SqliteConnectOptions::new()
+        .filename(&path)
+        .read_only(true)
+        .busy_timeout(options.stall_after.mul_f64(0.8))
+        .disable_statement_logging();
+    let mut probe = connect.connect().await;
+    let mut settled = connect.clone();
+    if probe.as_ref().is_err_and(cannot_open) && files::is_at_rest(&path) {
+        settled = connect.immutable(true);
+        probe = settled.connect().await;
+    }
+    let mut probe = probe.map_err(fail)?;
+    let found = match format(&mut probe, &path).await {
+        Err(StoreError::Database { .. }) if files::is_at_rest(&path) => {
+            settled = settled.immutable(true);
+            probe = settled.connect().await.map_err(fail)?;
+            format(&mut probe, &path).await?
+        }
+        found => found?,
+    };
+    if found < STORE_FORMAT {
+        return Err(StoreError::Past { what: path.display().to_string(), found, ours: STORE_FORMAT });
+    }
+    probe.close().await.map_err(fail)?;
+    let pool = SqlitePoolOptions::new().max_connections(4).acquire_timeout(options.stall_after);
+    Ok(Reader { pool: pool.connect_lazy_with(settled) })
+}
+
+fn cannot_open(error: &sqlx::Error) -> bool {
+    const CANTOPEN: i32 = 14;
+    code(error).is_some_and(|code| code & 0xff == CANTOPEN)
+}
+
+/// The format of the store in the file, 0 where it is empty. What is not a store of ours, or of a later build, is refused by
+/// name.
+async fn format(connection: &mut SqliteConnection, path: &Path) -> Result<u32, StoreError> {
+    let fail = |error: sqlx::Error| StoreError::database(format!("cannot read {}", path.display()), describe(&error));
+    let tables: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *connection).await.map_err(fail)?;
+    if tables == 0 {
+        return Ok(0);
+    }
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'head', 'commits')";
+    let ours: i64 = sqlx::query_scalar(sql).fetch_one(&mut *connection).await.map_err(fail)?;
+    if ours != 3 {
+        return Err(StoreError::Foreign { what: path.display().to_string() });
+    }
+    let found = common::format(connection).await.map_err(fail)?;
+    if found > STORE_FORMAT {
+        return Err(StoreError::Future { what: path.display().to_string(), found, ours: STORE_FORMAT });
+    }
+    Ok(found)
+}
+
+/// Brings the store from a format to this build's, in one transaction.
+async fn migrate(connection: &mut SqliteConnection, from: u32, now: Timestamp) -> sqlx::Result<()> {
+    begin(connection).await?;
+    for migration in &MIGRATIONS[from as usize..] {
+        sqlx::raw_sql(*migration).execute(&mut *connection).await?;
+    }
+    common::set_format(connection, STORE_FORMAT, now).await?;
+    sqlx::query(AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION_ID}"))).execute(&mut *connection).await?;
+    commit(connection).await
+}
+
+async fn begin(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    sqlx::query("BEGIN IMMEDIATE").execute(connection).await.map(drop)
+}
+
+async fn commit(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    sqlx::query("COMMIT").execute(connection).await.map(drop)
+}
+
+/// SQLite may have rolled back by itself already.
+async fn roll_back(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    match sqlx::query("ROLLBACK").execute(connection).await {
+        Ok(_) => Ok(()),
+        Err(sqlx::Error::Database(error)) if error.message().contains("no transaction is active") => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The commit did not happen: the database was busy, or full before the last page was written. After a failed sync
+/// nobody can say that.
+fn surely_undone(error: &sqlx::Error) -> bool {
+    const BUSY: i32 = 5;
+    const FULL: i32 = 13;
+    matches!(code(error).map(|code| code & 0xff), Some(BUSY | FULL))
+}
+
+fn code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
+/// The error with what it means here.
+fn describe(error: &sqlx::Error) -> String {
+    let meaning = match code(error).map(|code| code & 0xff) {
+        Some(5 | 6) => "another process holds the database",
+        Some(8) => "the database can only be read",
+        Some(10) => "the disk failed",
+        Some(11) => "the database file is damaged",
+        Some(13) => "the disk is full",
+        Some(14) => "the database file cannot be opened",
+        Some(26) => "the file is not a database, or its beginning is damaged",
+        _ => return error.to_string(),
+    };
+    format!("{meaning}: {error}")
+}
