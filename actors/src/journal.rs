@@ -258,7 +258,7 @@ impl<T> Journal<T> {
         let sealing = Sealing { previous: self.durable, now: self.now, node: self.node, epoch: self.epoch, reacted };
         let commit = pack(&open.names, &open.records, &sealing);
         let audit = self.audit_rows(&open.records);
-        let drained = self.debts.is_empty();
+        let drained = reacted == Reacted::all_through(commit.header.last);
         let batch = Arc::new(Batch { head: commit.head(), names: open.names, records: open.records, drained });
         self.flight = Some(Flight { head: commit.head(), batch, replies: open.replies, effects: open.effects });
         self.work_off();

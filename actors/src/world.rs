@@ -328,6 +328,8 @@ impl World {
         self.note(format_args!("the faults stop"));
         self.phase = Phase::Calm;
         self.store.full_until = 0;
+        let disk = |what: &Happening| matches!(what, Happening::Write { .. } | Happening::Say { .. });
+        self.agenda.hasten(self.now + SECOND, disk);
         if self.processes.is_empty() {
             self.agenda.plan(self.now + SECOND, Happening::Start { machine: 0 });
         }

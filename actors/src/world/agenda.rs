@@ -28,7 +28,30 @@ impl<T> Agenda<T> {
     pub fn next(&mut self) -> Option<(Micros, T)> {
         self.planned.pop_first().map(|((at, _), what)| (at, what))
     }
-    pub fn drop_if(&mut self, unwanted: impl Fn(&T) -> bool) {
-        self.planned.retain(|_, what| !unwanted(what));
+    /// What fits happens at `at` at the latest, in the order that was planned.
+    pub fn hasten(&mut self, at: Micros, fits: impl Fn(&T) -> bool) {
+        let later = self.planned.split_off(&(at, u64::MAX));
+        for ((planned, number), what) in later {
+            match fits(&what) {
+                true => self.plan(at, what),
+                false => {
+                    self.planned.insert((planned, number), what);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hastened_keeps_its_order() {
+        let mut agenda = Agenda::default();
+        [(9, 'c'), (1, 'a'), (8, 'b'), (7, 'x')].into_iter().for_each(|(at, what)| agenda.plan(at, what));
+        agenda.hasten(3, |what| *what != 'x');
+        let order: Vec<_> = std::iter::from_fn(|| agenda.next()).collect();
+        assert_eq!(order, [(1, 'a'), (3, 'b'), (3, 'c'), (7, 'x')]);
     }
 }

@@ -6,7 +6,7 @@ use super::mutants::Mutant;
 use super::people::Sender;
 use super::store::{Fate, fate};
 use super::{Happening, World};
-use crate::journal::{Fault, Journal, Limits, Released, Reply, Sealed, check_silence};
+use crate::journal::{Batch, Fault, Journal, Limits, Released, Reply, Sealed, check_silence};
 use crate::node::{Command, Order};
 use crate::port::{AppendFault, Saved};
 use crate::restore::{Restored, Restorer};
@@ -605,18 +605,20 @@ impl World {
                 process.owe(epoch, stream, status, warnings);
             }
         }
-        self.compare(number, batch.head)?;
+        self.compare(number, &batch)?;
         self.pump(number)
     }
 
     /// Live state, followed state and replayed state, where they stand at the same position; and sometimes a snapshot.
-    fn compare(&mut self, number: u64, head: Head) -> Checked {
-        let (position, often) = (head.position, 8);
-        let owed = self.auditor.is_anything_owed() && self.mutant != Some(Mutant::SnapshotWithDebts);
+    fn compare(&mut self, number: u64, batch: &Batch) -> Checked {
+        let (head, often) = (batch.head, 8);
+        let position = head.position;
+        let drained = self.auditor.owed_at(position).is_empty();
+        hold!(drained == batch.drained, Debts, "the batch up to {position} says drained: {}", batch.drained);
         if position != self.auditor.head().position {
             return Ok(());
         }
-        if !owed && self.rng.permille(self.climate.snapshot) {
+        if (drained || self.mutant == Some(Mutant::SnapshotWithDebts)) && self.rng.permille(self.climate.snapshot) {
             self.snapshot(number, head)?;
         }
         if !position.0.is_multiple_of(often) {
