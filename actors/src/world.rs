@@ -54,7 +54,7 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Plan { storm: 60 * SECOND, steps: u64::MAX, calm: 40 * SECOND, quiet: 120 * SECOND, loud: false, mutant: None }
+        Plan { storm: 60 * SECOND, steps: u64::MAX, calm: 45 * SECOND, quiet: 120 * SECOND, loud: false, mutant: None }
     }
 }
 

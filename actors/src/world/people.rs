@@ -235,10 +235,10 @@ impl World {
         let credential = CredentialId(self.rng.uuid());
         let old = self.a_credential();
         let expires_at = Timestamp(super::WALL_START + self.now) + Span::seconds(self.rng.between(1, 120));
-        match self.rng.below(19) {
+        match self.rng.below(22) {
             0..=1 => desk::Command::Lock { reason: because("news") },
             2..=4 => desk::Command::Unlock { reason: because("over") },
-            5 => desk::Command::ChangeSettings(Settings {
+            5 | 19..=21 => desk::Command::ChangeSettings(Settings {
                 name: self.rng.pick(&["Tidehelm".to_string(), "Desk".to_string(), String::new()]),
                 timeout_seconds: self.rng.pick(&[2, 3, 5, 10, 1]),
                 session_hours: 12,

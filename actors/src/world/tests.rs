@@ -2,7 +2,7 @@ use super::*;
 
 /// A shorter world, for unoptimised builds.
 fn short() -> Plan {
-    Plan { storm: 25 * SECOND, calm: 30 * SECOND, quiet: 10 * SECOND, ..Plan::default() }
+    Plan { storm: 25 * SECOND, calm: 45 * SECOND, quiet: 10 * SECOND, ..Plan::default() }
 }
 
 fn fail(outcome: &Outcome) -> ! {
