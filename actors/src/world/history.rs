@@ -80,6 +80,7 @@ counts! {
     doubled_messages true,
     starts true,
     crashes true,
+    graceful_stops true,
     crashes_in_commit true,
     crashes_in_commit_written true,
     store_refusals true,
