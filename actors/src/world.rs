@@ -136,7 +136,7 @@ pub struct World {
 /// Runs one world to its end or its first violation.
 pub fn run(seed: u64, plan: &Plan) -> Outcome {
     let mut world = World::new(seed, plan);
-    let ran = catch_unwind(AssertUnwindSafe(|| world.to_end()));
+    let ran = catch_unwind(AssertUnwindSafe(|| world.go_on()));
     let violation = match ran {
         Ok(Ok(())) => None,
         Ok(Err(violation)) => Some(violation),
@@ -200,9 +200,9 @@ impl World {
         }
     }
 
-    fn to_end(&mut self) -> Checked {
+    fn go_on(&mut self) -> Checked {
         while self.phase != Phase::Over {
-            let Some((at, what)) = self.agenda.next() else { unreachable!("the agenda of a world ends with its end") };
+            let Some((at, what)) = self.agenda.pop() else { unreachable!("the agenda of a world ends with its end") };
             self.now = at;
             self.counts.steps += 1;
             if self.counts.steps == self.plan.steps && self.is_stormy() {
