@@ -5,17 +5,22 @@
 
 #[cfg(test)]
 mod conform;
+pub mod postgres;
 pub mod rows;
 pub mod sqlite;
 
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use rows::{AuditRow, StatusChange};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
+use async_trait::async_trait;
 use std::io;
 use std::path::PathBuf;
-use tidehelm_actors::port::{AppendFault, LogFault};
-use tidehelm_events::commit::{Commit, Head, Reacted};
-use tidehelm_events::id::{CommandId, Position, StreamId};
+use std::time::Duration;
+use tidehelm_actors::port::{AppendFault, CommitLog, Depot, LogFault, Saved};
+use tidehelm_events::commit::{Commit, Entry, Head, Reacted};
+use tidehelm_events::envelope::Envelope;
+use tidehelm_events::id::{CommandId, CredentialId, Epoch, NodeId, Position, StreamId};
 use tidehelm_events::time::Timestamp;
 
 /// Number of the layout of the tables. A store with a higher one is from a later build.
@@ -45,6 +50,10 @@ pub enum StoreError {
     Foreign { what: String },
     #[error("there is no store in {}; the server makes one when it starts", dir.display())]
     Missing { dir: PathBuf },
+    #[error("store.url must begin with postgres:// or be empty, for SQLite in data.dir")]
+    Url,
+    #[error("there is no store in {what}; the server makes one when it starts")]
+    Absent { what: String },
     #[error("cannot {doing} {}", path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("{doing}: {why}")]
@@ -55,6 +64,203 @@ impl StoreError {
     fn database(doing: impl Into<String>, why: impl Into<String>) -> Self {
         StoreError::Database { doing: doing.into(), why: why.into() }
     }
+}
+
+/// Where the log is to be kept.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    pub data_dir: PathBuf,
+    /// `postgres://…`, or empty for SQLite in the data directory.
+    pub url: String,
+    pub lease: Duration,
+    pub stall_after: Duration,
+}
+
+/// The store that the server and the tools work with.
+#[derive(Debug)]
+pub enum Store {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+/// What only reads. Clones share a few connections and never wait for the writer; made on the runtime that will outlive them.
+#[derive(Debug, Clone)]
+pub enum Reader {
+    Sqlite(sqlite::common::Reader),
+    Postgres(postgres::common::Reader),
+}
+
+macro_rules! either {
+    ($self:expr, $store:ident => $call:expr) => {
+        match $self {
+            Self::Sqlite($store) => $call,
+            Self::Postgres($store) => $call,
+        }
+    };
+}
+
+impl Store {
+    /// `now` is for the lock file and for the age of a new store.
+    pub async fn open(config: &StoreConfig, mode: Mode, now: Timestamp) -> Result<Self, StoreError> {
+        let stall_after = config.stall_after;
+        if config.url.is_empty() {
+            let options = SqliteOptions { stall_after, now, ..SqliteOptions::default() };
+            return SqliteStore::open(&config.data_dir, mode, options).await.map(Store::Sqlite);
+        }
+        if !config.url.starts_with("postgres://") && !config.url.starts_with("postgresql://") {
+            return Err(StoreError::Url);
+        }
+        let options = PostgresOptions { lease: config.lease, stall_after, now, ..PostgresOptions::default() };
+        PostgresStore::open(&config.url, mode, options).await.map(Store::Postgres)
+    }
+
+    pub fn reader(&self) -> Reader {
+        match self {
+            Store::Sqlite(store) => Reader::Sqlite(store.reader()),
+            Store::Postgres(store) => Reader::Postgres(store.reader()),
+        }
+    }
+
+    /// Another handle with a connection of its own, for work that should not wait in the queue of the log's writer.
+    pub fn twin(&self) -> Self {
+        match self {
+            Store::Sqlite(store) => Store::Sqlite(store.twin()),
+            Store::Postgres(store) => Store::Postgres(store.twin()),
+        }
+    }
+
+    /// `sqlite` or `postgres`: a word for metrics and messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Store::Sqlite(_) => "sqlite",
+            Store::Postgres(_) => "postgres",
+        }
+    }
+
+    pub async fn close(self) -> Result<(), LogFault> {
+        either!(self, store => store.close().await)
+    }
+
+    /// Saves the fold that replaces what a cut removes. One that is there stays.
+    pub async fn save_base(&mut self, saved: &Saved) -> Result<(), LogFault> {
+        either!(self, store => store.save_base(saved).await)
+    }
+
+    pub async fn put_secret(&mut self, id: CredentialId, secret: &Secret) -> Result<(), LogFault> {
+        either!(self, store => store.put_secret(id, secret).await)
+    }
+
+    /// False if there was none.
+    pub async fn delete_secret(&mut self, id: CredentialId) -> Result<bool, LogFault> {
+        either!(self, store => store.delete_secret(id).await)
+    }
+
+    /// Adds to the read model of status changes and moves its checkpoint, both or neither.
+    pub async fn project(&mut self, changes: &[StatusChange], from: Position, to: Checkpoint) -> Result<(), LogFault> {
+        either!(self, store => store.project(changes, from, to).await)
+    }
+
+    /// Empties the read model of status changes, so that it is built again from the start.
+    pub async fn clear_projection(&mut self, schema: u16) -> Result<(), LogFault> {
+        either!(self, store => store.clear_projection(schema).await)
+    }
+
+    pub async fn sizes(&self) -> Result<Sizes, LogFault> {
+        either!(self, store => store.sizes().await)
+    }
+}
+
+#[async_trait]
+impl CommitLog for Store {
+    async fn take_over(&mut self, node: NodeId) -> Result<Head, LogFault> {
+        either!(self, store => store.take_over(node).await)
+    }
+    async fn append(&mut self, commit: &Commit, audit: &[Envelope], expected: &Head) -> Result<(), AppendFault> {
+        either!(self, store => store.append(commit, audit, expected).await)
+    }
+    async fn read(&mut self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
+        either!(self, store => store.read(after, limit).await)
+    }
+    async fn head(&mut self) -> Result<Head, LogFault> {
+        either!(self, store => store.head().await)
+    }
+    async fn renew(&mut self, node: NodeId, epoch: Epoch) -> Result<(), AppendFault> {
+        either!(self, store => store.renew(node, epoch).await)
+    }
+    async fn release(&mut self, node: NodeId, epoch: Epoch) -> Result<(), LogFault> {
+        either!(self, store => store.release(node, epoch).await)
+    }
+}
+
+#[async_trait]
+impl Depot for Store {
+    async fn save(&mut self, saved: &Saved) -> Result<(), LogFault> {
+        either!(self, store => store.save(saved).await)
+    }
+    async fn newest(&mut self, at_or_before: Position, schema: u16) -> Result<Option<Saved>, LogFault> {
+        either!(self, store => store.newest(at_or_before, schema).await)
+    }
+    async fn discard(&mut self, position: Position) -> Result<(), LogFault> {
+        either!(self, store => store.discard(position).await)
+    }
+    async fn list(&mut self) -> Result<Vec<(Position, Timestamp)>, LogFault> {
+        either!(self, store => store.list().await)
+    }
+    async fn base(&mut self) -> Result<Option<Saved>, LogFault> {
+        either!(self, store => store.base().await)
+    }
+}
+
+impl Reader {
+    /// Entries after a position, in order, at most `limit`. Fewer than asked for is not the end: none is.
+    pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
+        either!(self, reader => reader.read(after, limit).await)
+    }
+    pub async fn head(&self) -> Result<Head, LogFault> {
+        either!(self, reader => reader.head().await)
+    }
+    /// Commits without what they hold.
+    pub async fn extents(&self, after: Position, limit: usize) -> Result<Vec<Extent>, LogFault> {
+        either!(self, reader => reader.extents(after, limit).await)
+    }
+    pub async fn newest(&self, at_or_before: Position, schema: u16) -> Result<Option<Saved>, LogFault> {
+        either!(self, reader => reader.newest(at_or_before, schema).await)
+    }
+    pub async fn list(&self) -> Result<Vec<(Position, Timestamp)>, LogFault> {
+        either!(self, reader => reader.list().await)
+    }
+    pub async fn base(&self) -> Result<Option<Saved>, LogFault> {
+        either!(self, reader => reader.base().await)
+    }
+    pub async fn secret(&self, id: CredentialId) -> Result<Option<Secret>, LogFault> {
+        either!(self, reader => reader.secret(id).await)
+    }
+    pub async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditRow>, LogFault> {
+        either!(self, reader => reader.audit(wanted).await)
+    }
+    /// How far the read model of status changes has come; none before its first row.
+    pub async fn checkpoint(&self) -> Result<Option<Checkpoint>, LogFault> {
+        either!(self, reader => reader.checkpoint(STATUS_CHANGES).await)
+    }
+    pub async fn status_changes(
+        &self,
+        stream: Option<&StreamId>,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<StatusChange>, LogFault> {
+        either!(self, reader => reader.status_changes(stream, after, limit).await)
+    }
+}
+
+/// How much room the store takes, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Everything that the store keeps.
+    pub total: u64,
+    /// Of it, room that is free for what comes.
+    pub free: u64,
+    /// The write-ahead log beside the file; PostgreSQL's is not ours.
+    pub wal: u64,
 }
 
 /// Where a commit lies, and how much of it a cut would free.

@@ -10,7 +10,7 @@ use self::common::Reader;
 pub use self::files::Holder;
 use self::files::Lock;
 use crate::store::rows::{self, AuditValues};
-use crate::store::{Mode, STORE_FORMAT, StoreError, check_end, fault};
+use crate::store::{Mode, STORE_FORMAT, Sizes, StoreError, check_end, fault};
 use async_trait::async_trait;
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
@@ -87,7 +87,7 @@ impl SqliteStore {
             Mode::ReadOnly => None,
         };
         let reader = read_beside(dir, &options).await?;
-        Ok(SqliteStore { dir: dir.to_path_buf(), options, writer, reader, lock, unsettled: false })
+        Ok(SqliteStore { dir: dir.to_path_buf(), options, writer, reader, lock, unsettled: mode == Mode::Write })
     }
 
     pub fn reader(&self) -> Reader {
@@ -109,6 +109,16 @@ impl SqliteStore {
 
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    pub async fn sizes(&self) -> Result<Sizes, LogFault> {
+        let sql = "SELECT page_size * page_count, page_size * freelist_count \
+                   FROM pragma_page_size, pragma_page_count, pragma_freelist_count";
+        let doing = "cannot measure the store";
+        let (total, free): (i64, i64) =
+            self.reader.ask(doing, async |connection| sqlx::query_as(sql).fetch_one(connection).await).await?;
+        let wal = files::wal(&self.dir.join(FILE));
+        Ok(Sizes { total: total.unsigned_abs(), free: free.unsigned_abs(), wal })
     }
 
     /// Closes every connection, the last of which folds the write-ahead log into the file, and then gives up the lock.
@@ -177,7 +187,11 @@ impl SqliteStore {
         if self.unsettled {
             begin(connection).await?;
             commit(connection).await?;
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await?;
+            let sql = "PRAGMA wal_checkpoint(FULL)";
+            let (busy, _, _): (i64, i64, i64) = sqlx::query_as(sql).fetch_one(connection).await?;
+            if busy != 0 {
+                return Err(sqlx::Error::Protocol("a reader still looks at an older state of the database".into()));
+            }
             self.unsettled = false;
         }
         Ok(())
@@ -247,8 +261,9 @@ impl CommitLog for SqliteStore {
         self.reader.read(after, limit).await
     }
 
+    /// After a doubt this waits for the write lock, which a commit that is under way still holds.
     async fn head(&mut self) -> Result<Head, LogFault> {
-        if self.unsettled {
+        if self.unsettled && self.lock.is_some() {
             self.settled("cannot find out how a commit ended").await?;
         }
         self.reader.head().await
