@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod conform;
 pub mod postgres;
+pub mod retention;
 pub mod rows;
 pub mod sqlite;
 
@@ -13,9 +14,10 @@ pub use postgres::{PostgresOptions, PostgresStore};
 pub use rows::{AuditRow, StatusChange};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
+use crate::store::retention::{Due, Limits, Piece};
 use async_trait::async_trait;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidehelm_actors::port::{AppendFault, CommitLog, Depot, LogFault, Saved};
 use tidehelm_events::commit::{Commit, Entry, Head, Reacted};
@@ -27,6 +29,8 @@ use tidehelm_events::time::Timestamp;
 pub const STORE_FORMAT: u32 = 1;
 const BUILD: &str = env!("CARGO_PKG_VERSION");
 const STATUS_CHANGES: &str = "status_changes";
+/// Where a cut keeps how far it has come.
+const CUT: &str = "cut";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -50,6 +54,10 @@ pub enum StoreError {
     Foreign { what: String },
     #[error("there is no store in {}; the server makes one when it starts", dir.display())]
     Missing { dir: PathBuf },
+    #[error("the log is in PostgreSQL: back it up with the database's own tools, pg_dump or a base backup")]
+    NoBackup,
+    #[error("{} has a store already; name another directory", dir.display())]
+    Taken { dir: PathBuf },
     #[error("store.url must begin with postgres:// or be empty, for SQLite in data.dir")]
     Url,
     #[error("there is no store in {what}; the server makes one when it starts")]
@@ -165,6 +173,34 @@ impl Store {
         either!(self, store => store.clear_projection(schema).await)
     }
 
+    /// Cuts a piece of what lies before `through`, in one transaction, and says how far it came; none once all is cut. A base
+    /// at `through` must be saved, and its hash be in the log.
+    pub async fn cut_piece(&mut self, through: Position) -> Result<Option<Piece>, LogFault> {
+        either!(self, store => store.cut_piece(through).await)
+    }
+
+    /// Gives room that a cut freed back to the file system, a piece at a time, as long as more than `keep` bytes are free.
+    /// False once there is no more to give.
+    pub async fn shrink(&mut self, keep: u64) -> Result<bool, LogFault> {
+        match self {
+            Store::Sqlite(store) => store.shrink(keep).await,
+            Store::Postgres(_) => Ok(false),
+        }
+    }
+
+    /// Takes over entries of another log as they are, where this one ends: for moving to another store.
+    pub async fn adopt(&mut self, entries: &[Entry], audit: &[Envelope], expected: &Head) -> Result<(), LogFault> {
+        either!(self, store => store.adopt(entries, audit, expected).await)
+    }
+
+    /// Copies the whole store, as it is at one moment, into a directory that has none, and makes the copy durable.
+    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        match self {
+            Store::Sqlite(store) => store.backup(to).await,
+            Store::Postgres(_) => Err(StoreError::NoBackup),
+        }
+    }
+
     pub async fn sizes(&self) -> Result<Sizes, LogFault> {
         either!(self, store => store.sizes().await)
     }
@@ -223,6 +259,18 @@ impl Reader {
     pub async fn extents(&self, after: Position, limit: usize) -> Result<Vec<Extent>, LogFault> {
         either!(self, reader => reader.extents(after, limit).await)
     }
+    /// The last commit at or before a time.
+    pub async fn commit_at(&self, time: Timestamp) -> Result<Option<Extent>, LogFault> {
+        either!(self, reader => reader.commit_at(time).await)
+    }
+    /// What retention should cut now, if anything.
+    pub async fn due(&self, now: Timestamp, limits: Limits) -> Result<Option<Due>, LogFault> {
+        either!(self, reader => reader.due(now, limits).await)
+    }
+    /// How far telemetry is cut.
+    pub async fn cut_through(&self) -> Result<Position, LogFault> {
+        either!(self, reader => reader.cut_through().await)
+    }
     pub async fn newest(&self, at_or_before: Position, schema: u16) -> Result<Option<Saved>, LogFault> {
         either!(self, reader => reader.newest(at_or_before, schema).await)
     }
@@ -263,45 +311,47 @@ pub struct Sizes {
     pub wal: u64,
 }
 
-/// Where a commit lies, and how much of it a cut would free.
+/// Where a commit lies, and how much it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     pub first: Position,
     pub last: Position,
     pub committed_at: Timestamp,
-    pub bytes: u64,
+    pub kept_bytes: u64,
+    /// 0 once it is cut.
     pub telemetry_bytes: u64,
+    /// Bytes of telemetry ever written, with this commit's.
+    pub telemetry_through: u64,
     pub reacted: Reacted,
 }
 
 impl Extent {
-    fn from_row(row: (i64, i64, i64, i64, i64, i64, i64)) -> Self {
-        let (first, last, committed_at, bytes, telemetry_bytes, cause, index) = row;
-        Extent {
-            first: Position(first.unsigned_abs()),
-            last: Position(last.unsigned_abs()),
-            committed_at: Timestamp(committed_at),
-            bytes: bytes.unsigned_abs(),
-            telemetry_bytes: telemetry_bytes.unsigned_abs(),
-            reacted: Reacted { cause: Position(cause.unsigned_abs()), index: index as u32 },
-        }
+    /// Nothing is owed at its end, so that a fold up to there is all that a restart needs.
+    pub fn is_drained(&self) -> bool {
+        self.reacted == Reacted::all_through(self.last)
     }
 }
 
 /// What one read may hold in memory: a commit of many events is a few megabytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ReadCap {
-    bytes: u64,
+    left: u64,
+    first: bool,
 }
 
 impl ReadCap {
     const ENTRIES: usize = 1000;
     const BYTES: u64 = 64 << 20;
 
+    fn of(bytes: u64) -> Self {
+        ReadCap { left: bytes, first: true }
+    }
+
     /// The first always fits.
     fn takes(&mut self, bytes: u64) -> bool {
-        let fits = self.bytes == 0 || self.bytes + bytes <= Self::BYTES;
-        self.bytes += bytes;
+        let fits = self.first || bytes <= self.left;
+        self.first = false;
+        self.left = self.left.saturating_sub(bytes);
         fits
     }
 }

@@ -1,4 +1,5 @@
--- The log and what stands beside it, in a schema of its own that the connection's search_path names. Times that end in _us, and committed_at, are microseconds since 1970-01-01 UTC.
+-- The log and what stands beside it, in a schema of its own that the connection's search_path names.
+-- Times that end in _us, and committed_at, are microseconds since 1970-01-01 UTC.
 
 CREATE TABLE meta (
     id SMALLINT PRIMARY KEY CHECK (id = 1),
@@ -15,10 +16,12 @@ CREATE TABLE head (
     epoch BIGINT NOT NULL,
     node TEXT NOT NULL,
     committed_at BIGINT NOT NULL,
+    telemetry_bytes BIGINT NOT NULL, -- ever written
     lease_until TIMESTAMPTZ NOT NULL
 );
-INSERT INTO head VALUES (1, 0, decode(repeat('00', 32), 'hex'), 0, '', 0, '-infinity');
+INSERT INTO head VALUES (1, 0, decode(repeat('00', 32), 'hex'), 0, '', 0, 0, '-infinity');
 
+-- telemetry_through: bytes of telemetry ever written, with this commit's, so that no scan is needed to know how much lies after it.
 CREATE TABLE commits (
     first_position BIGINT PRIMARY KEY,
     last_position BIGINT NOT NULL,
@@ -34,6 +37,7 @@ CREATE TABLE commits (
     telemetry_hash BYTEA NOT NULL,
     prev_hash BYTEA NOT NULL,
     hash BYTEA NOT NULL,
+    telemetry_through BIGINT NOT NULL,
     kept BYTEA NOT NULL,
     telemetry BYTEA -- NULL once retention has cut it
 );

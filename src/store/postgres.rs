@@ -13,8 +13,9 @@ use crate::store::rows::{self, AuditValues, HeadRow};
 use crate::store::{Mode, STORE_FORMAT, Sizes, StoreError, check_end, check_follows, fault, refusal};
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgPoolOptions, PgSeverity};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Postgres};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Postgres, Row as _};
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 use tidehelm_actors::port::{AppendFault, CommitLog, LogFault};
 use tidehelm_events::commit::{Commit, Entry, Head};
@@ -371,24 +372,47 @@ impl CommitLog for PostgresStore {
 
 const MOVE: &str = "WITH moved AS ( \
     UPDATE head SET position = $2, hash = $14, committed_at = $3, node = $5, \
+        telemetry_bytes = telemetry_bytes + coalesce(length($16), 0), \
         lease_until = clock_timestamp() + $19 * INTERVAL '1 millisecond' \
-    WHERE id = 1 AND position = $17 AND hash = $18 AND epoch = $6 RETURNING 1 \
+    WHERE id = 1 AND position = $17 AND hash = $18 AND epoch = $6 RETURNING telemetry_bytes \
 ), written AS ( \
     INSERT INTO commits (first_position, last_position, committed_at, format, node, epoch, reacted_cause, reacted_index, \
-        kept_count, telemetry_count, kept_hash, telemetry_hash, prev_hash, hash, kept, telemetry) \
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM moved \
+        kept_count, telemetry_count, kept_hash, telemetry_hash, prev_hash, hash, kept, telemetry, telemetry_through) \
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, telemetry_bytes FROM moved \
 )";
-const AUDITED: &str = ", audited AS ( \
-    INSERT INTO audit_events (position, stream_kind, stream_id, version, event_id, kind, schema, at, at_us, by, command_id, \
-        causation, correlation, payload) \
-    SELECT new.position, new.stream_kind, new.stream_id, new.version, new.event_id, new.kind, new.schema, new.at, new.at_us, \
-        new.by, new.command_id, new.causation, new.correlation, new.payload::json \
-    FROM moved, unnest($20::bigint[], $21::text[], $22::text[], $23::bigint[], $24::text[], $25::text[], $26::bigint[], \
-        $27::text[], $28::bigint[], $29::text[], $30::text[], $31::bigint[], $32::bigint[], $33::text[]) \
-        AS new(position, stream_kind, stream_id, version, event_id, kind, schema, at, at_us, by, command_id, causation, \
-        correlation, payload) \
-)";
-const MOVED: &str = " SELECT count(*) FROM moved";
+
+static APPEND: LazyLock<String> = LazyLock::new(|| format!("{MOVE} SELECT count(*) FROM moved"));
+static APPEND_AUDITED: LazyLock<String> =
+    LazyLock::new(|| format!("{MOVE}, audited AS ({}) SELECT count(*) FROM moved", audit_sql("moved, ", 20)));
+static INSERT_AUDIT: LazyLock<String> = LazyLock::new(|| audit_sql("", 1));
+
+/// Inserts audit rows from arrays that are bound from one parameter on, a column each.
+fn audit_sql(from: &str, first: usize) -> String {
+    const COLUMNS: [(&str, &str); 14] = [
+        ("position", "bigint"),
+        ("stream_kind", "text"),
+        ("stream_id", "text"),
+        ("version", "bigint"),
+        ("event_id", "text"),
+        ("kind", "text"),
+        ("schema", "bigint"),
+        ("at", "text"),
+        ("at_us", "bigint"),
+        ("by", "text"),
+        ("command_id", "text"),
+        ("causation", "bigint"),
+        ("correlation", "bigint"),
+        ("payload", "json"),
+    ];
+    let names = COLUMNS.map(|(name, _)| name).join(", ");
+    let values = COLUMNS.map(|(name, kind)| format!("fresh.{name}::{kind}")).join(", ");
+    let array = |(index, (_, kind)): (usize, &(&str, &str))| {
+        let kind = if *kind == "json" { "text" } else { *kind };
+        format!("${}::{kind}[]", first + index)
+    };
+    let arrays = COLUMNS.iter().enumerate().map(array).collect::<Vec<_>>().join(", ");
+    format!("INSERT INTO audit_events ({names}) SELECT {values} FROM {from}unnest({arrays}) AS fresh({names})")
+}
 
 /// Moves the head if it is where the writer thinks, and writes commit and audit rows with it; says whether it was there. One
 /// round trip.
@@ -399,20 +423,25 @@ async fn write(
     expected: &Head,
     lease: f64,
 ) -> sqlx::Result<bool> {
-    use std::sync::LazyLock;
-    static BARE: LazyLock<String> = LazyLock::new(|| [MOVE, MOVED].concat());
-    static WITH_AUDIT: LazyLock<String> = LazyLock::new(|| [MOVE, AUDITED, MOVED].concat());
-    let sql = if audit.is_empty() { BARE.as_str() } else { WITH_AUDIT.as_str() };
+    let sql: &'static str = if audit.is_empty() { &APPEND } else { &APPEND_AUDITED };
     let query = common::bind_commit(sqlx::query(sql), new);
     let query = query.bind(rows::signed(expected.position.0)).bind(&expected.hash.0[..]).bind(lease);
     let query = if audit.is_empty() { query } else { bind_audit(query, audit) };
-    let moved: i64 = sqlx::Row::try_get(&query.fetch_one(connection).await?, 0)?;
+    let moved: i64 = query.fetch_one(connection).await?.try_get(0)?;
     Ok(moved == 1)
+}
+
+async fn insert_audit(connection: &mut PgConnection, audit: &[Envelope]) -> sqlx::Result<()> {
+    if audit.is_empty() {
+        return Ok(());
+    }
+    let sql: &'static str = &INSERT_AUDIT;
+    bind_audit(sqlx::query(sql), audit).execute(connection).await.map(drop)
 }
 
 type Query<'q> = sqlx::query::Query<'q, Postgres, sqlx::postgres::PgArguments>;
 
-/// Binds `$20` to `$33`: each column of the audit rows as an array.
+/// Binds each column of the audit rows as an array.
 fn bind_audit<'q>(query: Query<'q>, audit: &[Envelope]) -> Query<'q> {
     let values: Vec<AuditValues> = audit.iter().map(AuditValues::of).collect();
     macro_rules! bind_columns {

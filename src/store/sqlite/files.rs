@@ -44,6 +44,10 @@ pub fn claim(path: &Path) -> Result<(), StoreError> {
     open.open(path).map(drop).map_err(failed("open", path))
 }
 
+pub fn remove(path: &Path) -> Result<(), StoreError> {
+    fs::remove_file(path).map_err(failed("remove", path))
+}
+
 /// Makes a file, or the names in a directory, survive a power cut.
 pub fn sync(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|file| file.sync_all()).map_err(failed("sync", path))
