@@ -1,3 +1,12 @@
 //! How does it touch the world?
 
+pub mod ambient;
+pub mod cli;
+pub mod config;
+pub mod history;
+pub mod http;
+pub mod keys;
+pub mod retention;
+pub mod serve;
 pub mod store;
+pub mod telemetry;

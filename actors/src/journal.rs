@@ -77,6 +77,8 @@ pub struct Batch {
     pub head: Head,
     pub names: Vec<(StreamNo, StreamId)>,
     pub records: Vec<Record>,
+    /// No reaction is owed at its end: a snapshot may be taken.
+    pub drained: bool,
 }
 
 /// Figures about the journal's work.
@@ -241,7 +243,8 @@ impl<T> Journal<T> {
         };
         let commit = pack(&open.names, &open.records, &sealing);
         let audit = self.audit_rows(&open.records);
-        let batch = Arc::new(Batch { head: commit.head(), names: open.names, records: open.records });
+        let drained = self.debts.is_empty();
+        let batch = Arc::new(Batch { head: commit.head(), names: open.names, records: open.records, drained });
         self.flight = Some(Flight { head: commit.head(), batch, replies: open.replies, effects: open.effects });
         self.work_off();
         Some(Sealed { commit, audit, expected: self.durable })

@@ -1,14 +1,18 @@
 //! Who is doing it, and in what order.
 //!
-//! The logic is in step machines (`node`, `journal`, `watch`) that two hosts run: actix with the real clock (the files named
-//! after actors) and `world` with a seed. Nothing here opens a database or a socket: what is needed of the outside is in
-//! `port`.
+//! The logic is in step machines (`node`, `journal`, `restore`, `watch`) that two hosts run: actix with the real clock
+//! (`desk`, `account`, with the threads `writer` and `projector` beside them) and `world` with a seed. Nothing here opens a
+//! database or a socket: what is needed of the outside is in `port`.
 
+pub mod account;
 pub mod desk;
+pub mod durable;
 pub mod journal;
 pub mod memory;
 pub mod node;
 pub mod port;
+pub mod projector;
 pub mod restore;
 pub mod watch;
 pub mod world;
+pub mod writer;

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use tidehelm_events::commit::{Commit, Entry, Hash, Head};
 use tidehelm_events::envelope::Envelope;
 use tidehelm_events::id::{Epoch, NodeId, Position};
-use tidehelm_events::time::Timestamp;
+use tidehelm_events::react::Effect;
+use tidehelm_events::time::{Span, Timestamp};
 
 /// A store that could not do what it was asked, and surely has not done it.
 #[derive(Debug, thiserror::Error)]
@@ -86,4 +87,23 @@ pub trait Depot: Send {
     async fn list(&mut self) -> Result<Vec<(Position, Timestamp)>, LogFault>;
     /// The base that replaces what was cut before it, if anything was cut.
     async fn base(&mut self) -> Result<Option<Saved>, LogFault>;
+}
+
+/// A store that carries the log and the folds beside it.
+pub trait Store: CommitLog + Depot {}
+impl<T: CommitLog + Depot> Store for T {}
+
+/// The only way to learn what time it is.
+pub trait Clock: Send + Sync {
+    /// Desk time: never goes back while the server runs, and never stands still.
+    fn now(&self) -> Timestamp;
+    /// By how much the machine's clock was set since the last question; forward steps are taken over, backward ones not.
+    fn step(&self) -> Option<Span>;
+    /// Desk time is at least this from now on.
+    fn at_least(&self, time: Timestamp);
+}
+
+/// Where effects go. It must not block; what it cannot take it counts.
+pub trait Outlet: Send {
+    fn effect(&self, effect: &Effect);
 }

@@ -1,0 +1,95 @@
+//! The command line: one file per command under `cli/`.
+
+pub mod output;
+pub mod progress;
+pub mod time;
+
+mod config;
+mod serve;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use output::{CliError, Done, Exit, Output};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "tidehelm",
+    version,
+    about = "A self-hosted, event-sourced control plane for automated trading",
+    after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 blocked, 6 verification failed, 7 unreachable.\n\
+                  Examples:\n  tidehelm serve\n  tidehelm tail --follow\n  tidehelm verify\n  tidehelm state master/IC_Markets_1 --at '10m ago'"
+)]
+struct Cli {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone)]
+pub struct Shared {
+    /// Settings file; without it `tidehelm.toml` in the current directory, if there is one
+    #[arg(long, global = true, value_name = "FILE", env = "TIDEHELM_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// One setting, such as `http.bind=127.0.0.1:9000`; may be given again
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = crate::config::assignment)]
+    pub set: Vec<(String, String)>,
+    /// The data directory
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// How results are written
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+impl Shared {
+    pub fn load(&self, more: &[(&str, Option<String>)]) -> Result<crate::config::Loaded, CliError> {
+        let mut flags = self.set.clone();
+        let data = ("data.dir", self.data.as_ref().map(|dir| dir.display().to_string()));
+        for (key, value) in more.iter().chain([&data]) {
+            flags.extend(value.clone().map(|value| (key.to_string(), value)));
+        }
+        let usual = PathBuf::from("tidehelm.toml");
+        let file = self.config.clone().or_else(|| usual.exists().then_some(usual));
+        Ok(crate::config::Loaded::load(file.as_deref(), crate::config::environment(), &flags)?)
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the desk: store, actors, API and page
+    Serve(serve::Serve),
+    /// Show, check or write settings
+    Config(config::Config),
+    /// Print the OpenAPI document
+    #[command(hide = true)]
+    Openapi,
+}
+
+/// Runs the command line and says how it went.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    output::finish(run(cli), &mut std::io::stderr())
+}
+
+fn run(cli: Cli) -> Done {
+    match cli.command {
+        Command::Serve(command) => command.run(&cli.shared),
+        Command::Config(command) => command.run(&cli.shared),
+        Command::Openapi => print(&crate::http::spec::json()),
+    }
+}
+
+/// Writes text to standard output.
+pub(crate) fn print(text: &str) -> Done {
+    use std::io::Write;
+    std::io::stdout().write_all(text.as_bytes()).map_err(CliError::writing)?;
+    Ok(Exit::Ok)
+}
+
+/// The command line as clap knows it, for completions and the manual.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

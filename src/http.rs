@@ -1,0 +1,287 @@
+//! The desk over HTTP: one file per resource, each handler a few lines between the request and the desk.
+
+pub mod accounts;
+pub mod auth;
+pub mod desk;
+pub mod events;
+pub mod ops;
+pub mod people;
+pub mod problem;
+pub mod spec;
+pub mod ui;
+
+use crate::ambient::{self, DeskClock};
+use crate::config::Config;
+use crate::history::{History, HistoryError};
+use crate::keys::Keys;
+use crate::telemetry::Metrics;
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::{Compress, NormalizePath, TrailingSlash};
+use actix_web::{HttpMessage, HttpRequest, web};
+use auth::{Caller, Strangers};
+use problem::Problem;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Duration;
+use tidehelm_actors::desk::Host;
+use tidehelm_actors::journal::Reply;
+use tidehelm_actors::node::{Command, Order};
+use tidehelm_actors::port::Clock;
+use tidehelm_events::answer::{Answer, BodyHash};
+use tidehelm_events::id::{CommandId, Position, StreamId, Version};
+use tidehelm_events::view::Fold;
+use tracing::Instrument;
+
+/// How long a write waits until the page would show it. It is durable either way.
+const SHOWN_WITHIN: Duration = Duration::from_secs(2);
+
+/// What every handler can reach.
+pub struct App {
+    pub host: Host,
+    pub keys: Keys,
+    pub history: History,
+    pub clock: Arc<DeskClock>,
+    pub config: Config,
+    pub settings_shown: serde_json::Value,
+    pub metrics: Metrics,
+    pub strangers: Strangers,
+    pub sse: Arc<tokio::sync::Semaphore>,
+    pub stopping: tokio::sync::watch::Receiver<bool>,
+}
+
+pub type Data = web::Data<App>;
+pub type Answered<T> = Result<web::Json<T>, Problem>;
+
+/// Every route. The same list is the OpenAPI document's: a test compares them.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(ops::livez)
+        .service(ops::readyz)
+        .service(ops::metrics)
+        .service(
+            web::scope("/api")
+                .service(spec::document)
+                .service(auth::login)
+                .service(auth::logout)
+                .service(auth::welcome)
+                .service(desk::status)
+                .service(desk::lock)
+                .service(desk::settings)
+                .service(desk::change_settings)
+                .service(desk::activity)
+                .service(accounts::list)
+                .service(accounts::heartbeats)
+                .service(accounts::one)
+                .service(accounts::changes)
+                .service(accounts::register)
+                .service(accounts::unregister)
+                .service(accounts::toggle)
+                .service(accounts::link)
+                .service(accounts::unlink)
+                .service(events::list)
+                .service(events::one)
+                .service(events::log)
+                .service(desk::hash)
+                .service(desk::state)
+                .service(people::users)
+                .service(people::invite)
+                .service(people::remove)
+                .service(people::change_role)
+                .service(people::change_password)
+                .service(people::sessions)
+                .service(people::end_session)
+                .service(people::tokens)
+                .service(people::create_token)
+                .service(people::revoke_token)
+                .service(ops::config)
+                .default_service(web::to(problem::no_such_route)),
+        )
+        .default_service(web::to(ui::file));
+}
+
+/// The application with everything around it: request ids, logs, metrics, headers, compression.
+pub fn application(
+    app: Data,
+) -> actix_web::App<
+    impl actix_web::dev::ServiceFactory<
+        actix_web::dev::ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl actix_web::body::MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    let limit = app.config.http.body_limit.as_usize();
+    let measured = app.clone();
+    actix_web::App::new()
+        .app_data(app)
+        .app_data(web::PayloadConfig::new(limit))
+        .app_data(web::PathConfig::default().error_handler(|error, _| Problem::invalid("path", error).into()))
+        .app_data(web::QueryConfig::default().error_handler(|error, _| Problem::invalid("query", error).into()))
+        .wrap(Compress::default())
+        .wrap_fn(move |request, service| {
+            let app = measured.clone();
+            let id = request_id(request.headers());
+            request.extensions_mut().insert(RequestId(id.clone()));
+            let started = ambient::stopwatch();
+            let method = request.method().to_string();
+            let span = tracing::info_span!("request", %method, path = request.path(), id = %id);
+            let refused = auth::foreign(request.request(), &app.config);
+            let answer = service.call(request);
+            async move {
+                let mut response = match refused {
+                    Some(problem) => return Err(problem.into()),
+                    None => answer.await?,
+                };
+                finish(&app, &mut response, &id, &method, started.elapsed());
+                Ok(response)
+            }
+            .instrument(span)
+        })
+        .wrap(NormalizePath::new(TrailingSlash::Trim))
+        .configure(routes)
+}
+
+#[derive(Clone)]
+pub struct RequestId(pub String);
+
+/// The caller's id where it is a decent one, else a new one.
+fn request_id(headers: &header::HeaderMap) -> String {
+    let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    let decent = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    given.filter(decent).map_or_else(|| ambient::uuid_v7().to_string(), ToString::to_string)
+}
+
+fn finish<B>(app: &App, response: &mut ServiceResponse<B>, id: &str, method: &str, took: Duration) {
+    let route = response.request().match_pattern().unwrap_or_else(|| "other".into());
+    let status = response.status();
+    app.metrics.requests.with_label_values(&[method, route.as_str(), status.as_str()]).inc();
+    app.metrics.request_seconds.with_label_values(&[route.as_str()]).observe(took.as_secs_f64());
+    tracing::debug!(status = status.as_u16(), micros = took.as_micros() as u64, "answered");
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+        (
+            "content-security-policy",
+            "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+        ),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+}
+
+impl App {
+    /// Sends a command on behalf of the caller and waits until it is answered, durable and shown.
+    pub async fn command(&self, request: &HttpRequest, caller: &Caller, wish: Wish<'_>) -> Result<Reply, Problem> {
+        let now = self.clock.now();
+        let order = Order {
+            to: wish.to,
+            command: wish.command,
+            by: caller.principal.clone(),
+            id: Some(command_id(request)?),
+            body: BodyHash::of(
+                &[request.method().as_str().as_bytes(), request.path().as_bytes(), wish.body].join(&b"\n"[..]),
+            ),
+            expected: expected(request)?,
+            occurred_at: now,
+            received_at: now,
+        };
+        let reply = self.host.ask(order).await?;
+        match reply.answer {
+            Answer::Refused(denial) => Err(denial.into()),
+            Answer::Done { .. } => {
+                self.host.durable.shows(reply.position, SHOWN_WITHIN).await;
+                Ok(reply)
+            }
+        }
+    }
+
+    /// Looks at the state that the request asks for: now, or as it was.
+    pub async fn look<R>(&self, as_of: Option<&str>, look: impl FnOnce(&Fold) -> R) -> Result<R, Problem> {
+        let Some(text) = as_of else { return Ok(self.host.durable.read(look)) };
+        let head = self.host.durable.head().position;
+        let position = self.moment(text).await?;
+        if position > head {
+            return Err(Problem::invalid("as_of", format!("position {position} lies ahead; the log ends at {head}")));
+        }
+        let fold = self.history.fold_at(position).await?;
+        Ok(look(&fold))
+    }
+
+    /// The position that `POSITION | time` names.
+    pub async fn moment(&self, text: &str) -> Result<Position, Problem> {
+        use crate::cli::time::{Moment, parse};
+        match parse(text, self.clock.now().millis()).map_err(|error| Problem::invalid("as_of", error))? {
+            Moment::Position(position) => Ok(Position(position)),
+            Moment::TimeMs(ms) => Ok(self.history.position_at(ms).await?),
+        }
+    }
+}
+
+/// A command and the body that it came with.
+pub struct Wish<'a> {
+    pub to: StreamId,
+    pub command: Command,
+    /// Empty where the body holds a secret: its hash would be one too.
+    pub body: &'a [u8],
+}
+
+impl<'a> Wish<'a> {
+    pub fn desk(command: tidehelm_events::desk::Command, body: &'a [u8]) -> Self {
+        Wish { to: StreamId::Desk, command: Command::Desk(command), body }
+    }
+    pub fn account(to: StreamId, command: tidehelm_events::account::Command, body: &'a [u8]) -> Self {
+        Wish { to, command: Command::Account(command), body }
+    }
+}
+
+fn command_id(request: &HttpRequest) -> Result<CommandId, Problem> {
+    let Some(key) = request.headers().get("idempotency-key") else { return Ok(CommandId(ambient::uuid_v7())) };
+    match key.to_str() {
+        Ok(key) if (1..=128).contains(&key.len()) => Ok(CommandId::from_key(key)),
+        _ => Err(Problem::invalid("Idempotency-Key", "1 to 128 printable ASCII characters")),
+    }
+}
+
+fn expected(request: &HttpRequest) -> Result<Option<Version>, Problem> {
+    let Some(value) = request.headers().get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or("").trim().trim_matches('"');
+    if text == "*" {
+        return Ok(None);
+    }
+    let revision = text.parse().map(Version).map(Some);
+    revision.map_err(|_| Problem::invalid("If-Match", "a revision such as \"12\", as the resource shows it"))
+}
+
+/// The body as what it should be, or a problem that names the field.
+pub fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { "body".to_string() } else { path };
+        Problem::invalid(&field, error.into_inner())
+    })?;
+    deserializer.end().map_err(|error| Problem::invalid("body", error))?;
+    Ok(parsed)
+}
+
+impl From<HistoryError> for Problem {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Cut { .. } => Problem::new(410, "telemetry_cut", error.to_string()),
+            HistoryError::Busy => Problem::new(503, "history_busy", error.to_string()),
+            HistoryError::Log(_) | HistoryError::Restore(_) => {
+                tracing::warn!(%error, "the log could not be read");
+                Problem::new(503, "log_unreadable", error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Who is asking: sessions for people, tokens for programs, and the ways in.
+
+use super::problem::Problem;
+use super::{Answered, App, Data, Wish, body};
+use crate::config::{Auth, Config};
+use crate::keys::{KeyError, Kind};
+use actix_web::cookie::{Cookie, SameSite, time};
+use actix_web::http::{Method, header};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, post, web};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::future::{Ready, ready};
+use std::sync::{Mutex, PoisonError};
+use tidehelm_actors::node::{Command, Order};
+use tidehelm_actors::port::Clock;
+use tidehelm_events::answer::BodyHash;
+use tidehelm_events::desk::{self as events, Access, SessionEnd};
+use tidehelm_events::id::{CredentialId, Principal, StreamId, UserName};
+use tidehelm_events::time::{Span, Timestamp};
+use utoipa::ToSchema;
+
+const COOKIE: &str = "tidehelm_session";
+/// Strangers beyond this many peers a minute are counted together.
+const PEERS_MAX: usize = 256;
+/// Wrong passwords for one name or from one peer in a minute before the next try has to wait.
+const TRIES_MAX: u32 = 10;
+
+/// Somebody whom we know.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub principal: Principal,
+    pub access: Access,
+    pub session: Option<CredentialId>,
+}
+
+impl Caller {
+    /// Lets the caller go on, or records that it was not allowed to.
+    pub async fn need(&self, app: &App, needs: Access, action: &str) -> Result<(), Problem> {
+        if self.access >= needs {
+            return Ok(());
+        }
+        let note = events::AccessDenied { action: action.into(), needs };
+        let now = app.clock.now();
+        let order = Order {
+            to: StreamId::Desk,
+            command: Command::Desk(events::Command::NoteDenied(note)),
+            by: self.principal.clone(),
+            id: None,
+            body: BodyHash(0),
+            expected: None,
+            occurred_at: now,
+            received_at: now,
+        };
+        app.host.ask(order).await?;
+        let detail = format!("to {action}, you need the role {}; you are {}", needs.as_str(), self.access.as_str());
+        Err(Problem::new(403, "role_too_low", detail))
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = Ready<Result<Caller, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let Some(app) = request.app_data::<Data>() else {
+            return ready(Err(Problem::new(500, "no_app", "the server is not set up")));
+        };
+        ready(identify(request, app).ok_or_else(|| {
+            let presented = request.headers().contains_key(header::AUTHORIZATION) || request.cookie(COOKIE).is_some();
+            if presented {
+                app.metrics.strangers.inc();
+                app.strangers.count(&peer(request), "unknown credential");
+            }
+            Problem::new(401, "login_needed", "log in, or send a token: `Authorization: Bearer thk_…`")
+        }))
+    }
+}
+
+fn identify(request: &HttpRequest, app: &App) -> Option<Caller> {
+    if app.config.http.auth == Auth::Off {
+        return Some(Caller { principal: Principal::Operator, access: Access::Admin, session: None });
+    }
+    let now = app.clock.now();
+    if let Some(text) = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) {
+        let id = app.keys.check(Kind::Token, text.strip_prefix("Bearer ")?)?;
+        return app.host.durable.read(|fold| {
+            let token = fold.truth.desk()?.tokens.get(&id)?;
+            let valid = token.expires_at.is_none_or(|at| at > now);
+            valid.then_some(Caller { principal: Principal::Token(id), access: token.access, session: None })
+        });
+    }
+    let cookie = request.cookie(COOKIE)?;
+    let id = app.keys.check(Kind::Session, cookie.value())?;
+    app.host.durable.read(|fold| {
+        let desk = fold.truth.desk()?;
+        let session = desk.sessions.get(&id).filter(|session| session.expires_at > now)?;
+        let user = desk.users.get(&session.name)?;
+        Some(Caller { principal: Principal::User(session.name.clone()), access: user.access, session: Some(id) })
+    })
+}
+
+/// Requests that a foreign page makes in somebody's browser: by another origin, or by a name that only resolves to us.
+pub fn foreign(request: &HttpRequest, config: &Config) -> Option<Problem> {
+    let host = request.connection_info().host().to_string();
+    let allowed =
+        |origin: &str| config.http.allowed_origins.iter().any(|allowed| allowed.trim_end_matches('/') == origin);
+    if config.http.is_loopback() && !config.http.behind_tls_proxy {
+        let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+        let ours = matches!(name, "localhost" | "127.0.0.1" | "[::1]" | "[::1") || name.starts_with("127.");
+        if !ours && !allowed(&format!("http://{host}")) && !allowed(&format!("https://{host}")) {
+            let why = format!("this desk is not served as `{name}`; add its address to http.allowed_origins");
+            return Some(Problem::new(403, "host_unknown", why));
+        }
+    }
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return None;
+    }
+    let origin = request.headers().get(header::ORIGIN)?.to_str().unwrap_or("null");
+    let same = origin.split_once("://").is_some_and(|(_, of)| of == host);
+    (!same && !allowed(origin)).then(|| {
+        Problem::new(403, "origin_foreign", format!("a page of {origin} may not do this; see http.allowed_origins"))
+    })
+}
+
+/// The address that a request came from. Behind a proxy it is the proxy's, which is counted as one.
+pub fn peer(request: &HttpRequest) -> String {
+    request.peer_addr().map_or_else(|| "unknown".into(), |address| address.ip().to_string())
+}
+
+/// Strangers by peer, and wrong passwords, of the current minute.
+#[derive(Default)]
+pub struct Strangers {
+    seen: Mutex<BTreeMap<(String, String), u32>>,
+    tries: Mutex<(i64, BTreeMap<String, u32>)>,
+}
+
+impl Strangers {
+    pub fn count(&self, peer: &str, why: &str) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = seen.contains_key(&(peer.to_string(), why.to_string()));
+        let peer = if known || seen.len() < PEERS_MAX { peer } else { "others" };
+        *seen.entry((peer.into(), why.into())).or_default() += 1;
+    }
+
+    /// What was counted, to be recorded once a minute.
+    pub fn take(&self) -> Vec<events::StrangerRefused> {
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        seen.into_iter().map(|((peer, why), count)| events::StrangerRefused { peer, count, why }).collect()
+    }
+
+    /// False once there were too many tries in this minute.
+    fn may_try(&self, who: &[&str], now: Timestamp) -> bool {
+        let minute = now.0.div_euclid(60_000_000);
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        if tries.0 != minute || tries.1.len() > 4 * PEERS_MAX {
+            *tries = (minute, BTreeMap::new());
+        }
+        who.iter().all(|who| tries.1.get(*who).copied().unwrap_or(0) < TRIES_MAX)
+    }
+
+    fn failed(&self, who: &[&str]) {
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        who.iter().for_each(|who| *tries.1.entry(who.to_string()).or_default() += 1);
+    }
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    #[schema(value_type = String)]
+    name: UserName,
+    password: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Me {
+    pub name: String,
+    #[schema(value_type = String)]
+    pub role: Access,
+}
+
+/// Logs in. The session is a cookie that scripts cannot read.
+#[utoipa::path(tag = "session", request_body = Login, responses((status = 200, body = Me), (status = 401, body = Problem), (status = 429, body = Problem)))]
+#[post("/login")]
+pub async fn login(app: Data, request: HttpRequest, bytes: web::Bytes) -> Result<HttpResponse, Problem> {
+    let Login { name, password } = body(&bytes)?;
+    let peer = peer(&request);
+    let keys = [peer.as_str(), name.as_str()];
+    if !app.strangers.may_try(&keys, app.clock.now()) {
+        return Err(Problem::new(429, "too_many_tries", "too many wrong passwords; wait a minute and try again"));
+    }
+    let known = app.host.durable.read(|fold| {
+        fold.truth.desk().and_then(|desk| desk.users.get(&name)).map(|user| (user.credential, user.access))
+    });
+    if !app.keys.check_password(known.map(|known| known.0), password).await {
+        app.metrics.logins_failed.inc();
+        app.strangers.failed(&keys);
+        app.strangers.count(&peer, "wrong name or password");
+        return Err(Problem::new(401, "login_wrong", "the name or the password is wrong"));
+    }
+    let access = known.map_or(Access::Viewer, |known| known.1);
+    start_session(&app, &request, name, access).await
+}
+
+async fn start_session(
+    app: &App,
+    request: &HttpRequest,
+    name: UserName,
+    access: Access,
+) -> Result<HttpResponse, Problem> {
+    let hours = app.host.durable.read(|fold| fold.truth.desk().map_or(12, |desk| desk.settings.session_hours));
+    let expires_at = app.clock.now() + Span::hours(i64::from(hours));
+    let (session, secret) = app.keys.issue(Kind::Session).await?;
+    let command = events::Command::StartSession { session, name: name.clone(), expires_at, peer: peer(request) };
+    let caller = Caller { principal: Principal::User(name.clone()), access, session: None };
+    app.command(request, &caller, Wish::desk(command, session.0.as_bytes())).await?;
+    let secure = app.config.http.tls().is_some() || app.config.http.behind_tls_proxy;
+    let cookie = Cookie::build(COOKIE, secret)
+        .path("/")
+        .http_only(true)
+        .secure(secure)
+        .same_site(SameSite::Strict)
+        .max_age(time::Duration::hours(i64::from(hours)))
+        .finish();
+    Ok(HttpResponse::Ok().cookie(cookie).json(Me { name: name.to_string(), role: access }))
+}
+
+/// Ends the caller's session.
+#[utoipa::path(tag = "session", responses((status = 204)))]
+#[post("/logout")]
+pub async fn logout(app: Data, request: HttpRequest, caller: Caller) -> Result<HttpResponse, Problem> {
+    if let Some(session) = caller.session {
+        let command = events::Command::EndSession { session, why: SessionEnd::LoggedOut };
+        app.command(&request, &caller, Wish::desk(command, session.0.as_bytes())).await?;
+        app.keys.destroy(session).await?;
+    }
+    let mut gone = Cookie::build(COOKIE, "").path("/").finish();
+    gone.make_removal();
+    Ok(HttpResponse::NoContent().cookie(gone).finish())
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Welcome {
+    /// The code of the one-time link.
+    code: String,
+    #[schema(value_type = String)]
+    name: UserName,
+    password: String,
+}
+
+/// Comes in by a one-time link: makes the user and logs in.
+#[utoipa::path(tag = "session", request_body = Welcome, responses((status = 200, body = Me), (status = 404, body = Problem), (status = 422, body = Problem)))]
+#[post("/welcome")]
+pub async fn welcome(app: Data, request: HttpRequest, bytes: web::Bytes) -> Result<HttpResponse, Problem> {
+    let Welcome { code, name, password } = body(&bytes)?;
+    let unknown = || {
+        app.strangers.count(&peer(&request), "unknown invitation");
+        let refusal = events::Refusal::InviteUnknown;
+        Problem::from(refusal.denial())
+    };
+    let invite = app.keys.check(Kind::Invite, &code).ok_or_else(unknown)?;
+    let access =
+        app.host.durable.read(|fold| Some(fold.truth.desk()?.invites.get(&invite)?.access)).ok_or_else(unknown)?;
+    let credential = app.keys.set_password(password).await?;
+    let command = events::Command::AcceptInvite { invite, name: name.clone(), credential };
+    let caller = Caller { principal: Principal::User(name.clone()), access, session: None };
+    app.command(&request, &caller, Wish::desk(command, credential.0.as_bytes())).await?;
+    app.keys.destroy(invite).await?;
+    start_session_after(&app, &request, name, access).await
+}
+
+/// The request's own id was used by the command before.
+async fn start_session_after(
+    app: &App,
+    request: &HttpRequest,
+    name: UserName,
+    access: Access,
+) -> Result<HttpResponse, Problem> {
+    match request.headers().contains_key("idempotency-key") {
+        true => Ok(HttpResponse::Ok().json(Me { name: name.to_string(), role: access })),
+        false => start_session(app, request, name, access).await,
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::PasswordLength => Problem::invalid("password", error),
+            KeyError::Hash(_) => Problem::new(500, "hash_failed", error.to_string()),
+            KeyError::Store(fault) => fault.into(),
+        }
+    }
+}
+
+/// A body that says that it worked.
+pub fn done<T>(value: T) -> Answered<T> {
+    Ok(web::Json(value))
+}

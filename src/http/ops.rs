@@ -1,0 +1,65 @@
+//! What operators and their tools ask: is it alive, is it ready, how much does it do, how is it configured.
+
+use super::auth::Caller;
+use super::problem::Problem;
+use super::{Answered, Data};
+use crate::telemetry::{Line, desk_lines};
+use actix_web::{HttpResponse, get, web};
+use tidehelm_actors::desk::Health;
+use tidehelm_actors::port::Clock;
+use tidehelm_events::desk::Access;
+
+/// The process answers.
+#[utoipa::path(tag = "operation", responses((status = 200, body = String)))]
+#[get("/livez")]
+pub async fn livez() -> &'static str {
+    "alive\n"
+}
+
+/// The log can be written and the page shows what is in it.
+#[utoipa::path(tag = "operation", responses((status = 200, body = String), (status = 503, body = String)))]
+#[get("/readyz")]
+pub async fn readyz(app: Data) -> HttpResponse {
+    match app.host.gauges.health() {
+        Health::Serving => HttpResponse::Ok().body("ready\n"),
+        Health::Starting => HttpResponse::ServiceUnavailable().body("starting\n"),
+        Health::Recovering(why) => {
+            HttpResponse::ServiceUnavailable().body(format!("the log cannot be written: {why}\n"))
+        }
+        Health::Stopping => HttpResponse::ServiceUnavailable().body("stopping\n"),
+    }
+}
+
+/// Metrics in the format of Prometheus. They name no account.
+#[utoipa::path(tag = "operation", responses((status = 200, body = String)))]
+#[get("/metrics")]
+pub async fn metrics(app: Data) -> Result<HttpResponse, Problem> {
+    let mut lines = desk_lines(&app.host.gauges);
+    let head = app.host.durable.head();
+    let shown = app.host.durable.read(|fold| fold.truth.position());
+    let lag = head.position.0.saturating_sub(shown.0);
+    lines.push(Line::gauge("tidehelm_position", "Position of the last durable event", head.position.0 as f64));
+    lines.push(Line::gauge(
+        "tidehelm_projection_lag_events",
+        "Durable events that the read models do not show yet",
+        lag as f64,
+    ));
+    lines.push(Line::gauge(
+        "tidehelm_clock_ahead_seconds",
+        "Desk time less the machine's clock",
+        app.clock.ahead().0 as f64 / 1e6,
+    ));
+    lines.push(Line::gauge("tidehelm_epoch", "Generation of the log's writer", head.epoch.0 as f64));
+    let age = app.clock.now().since(head.committed_at).0.max(0) as f64 / 1e6;
+    lines.push(Line::gauge("tidehelm_last_commit_age_seconds", "Time since the last commit", age));
+    let text = app.metrics.text(&lines).map_err(|error| Problem::new(500, "metrics", error.to_string()))?;
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text))
+}
+
+/// The configuration in force, with the origin of every value. Secrets are masked.
+#[utoipa::path(tag = "operation", responses((status = 200, body = serde_json::Value), (status = 403, body = Problem)))]
+#[get("/config")]
+pub async fn config(app: Data, caller: Caller) -> Answered<serde_json::Value> {
+    caller.need(&app, Access::Admin, "see the configuration").await?;
+    Ok(web::Json(app.settings_shown.clone()))
+}

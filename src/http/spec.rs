@@ -1,0 +1,75 @@
+//! The OpenAPI document of everything under `/api`.
+
+use super::{accounts, auth, desk, events, ops, people};
+use actix_web::{HttpResponse, get};
+use utoipa::OpenApi;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tidehelm",
+        description = "A self-hosted, event-sourced control plane for automated trading. Times are microseconds since 1970, \
+                       decimals are strings, errors are RFC 9457 problems with a stable `code`. Commands take an \
+                       `Idempotency-Key`: a repeat gets the recorded answer.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    paths(
+        document,
+        ops::livez,
+        ops::readyz,
+        ops::metrics,
+        ops::config,
+        auth::login,
+        auth::logout,
+        auth::welcome,
+        desk::status,
+        desk::lock,
+        desk::settings,
+        desk::change_settings,
+        desk::activity,
+        desk::hash,
+        desk::state,
+        accounts::list,
+        accounts::one,
+        accounts::changes,
+        accounts::register,
+        accounts::unregister,
+        accounts::toggle,
+        accounts::link,
+        accounts::unlink,
+        accounts::heartbeats,
+        events::list,
+        events::one,
+        events::log,
+        people::users,
+        people::invite,
+        people::remove,
+        people::change_role,
+        people::change_password,
+        people::sessions,
+        people::end_session,
+        people::tokens,
+        people::create_token,
+        people::revoke_token
+    )
+)]
+struct Document;
+
+/// The document as it is committed in `docs/openapi.json`.
+pub fn json() -> String {
+    let mut whole = Document::openapi();
+    let under_api = |path: &str| !matches!(path, "/livez" | "/readyz" | "/metrics");
+    let paths = std::mem::take(&mut whole.paths.paths);
+    whole.paths.paths = paths
+        .into_iter()
+        .map(|(path, item)| (if under_api(&path) { format!("/api{path}") } else { path }, item))
+        .collect();
+    whole.to_pretty_json().map_or_else(|error| unreachable!("a document that is no JSON: {error}"), |json| json + "\n")
+}
+
+/// This document.
+#[utoipa::path(tag = "operation", responses((status = 200, body = serde_json::Value)))]
+#[get("/openapi.json")]
+pub async fn document() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(json())
+}

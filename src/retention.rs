@@ -1,0 +1,1 @@
+//! Cutting old telemetry: what stays is proved by a base whose hash is in the log.

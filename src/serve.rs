@@ -1,0 +1,259 @@
+//! A running desk: store, actors and HTTP, from the first start to a stop that loses nothing.
+
+use crate::ambient::{self, DeskClock};
+use crate::cli::output::{CliError, Exit};
+use crate::config::{Auth, Loaded, check_exposure};
+use crate::history::{History, Known};
+use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
+use crate::keys::{Keys, Kind};
+use crate::store::{Mode, Store, StoreConfig};
+use crate::telemetry::Metrics;
+use actix_web::HttpServer;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tidehelm_actors::desk::{Host, Parts};
+use tidehelm_actors::journal::Limits;
+use tidehelm_actors::node::{Command, Order};
+use tidehelm_actors::port::{Clock, Outlet};
+use tidehelm_actors::projector::Policy;
+use tidehelm_actors::writer;
+use tidehelm_events::answer::{Answer, BodyHash};
+use tidehelm_events::desk::{self as events, Access};
+use tidehelm_events::id::{CommandId, DeskId, NodeId, Principal, StreamId, UserName};
+use tidehelm_events::react::Effect;
+use tidehelm_events::time::Span;
+
+/// Streams to start without, because their records are not believed.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub quarantined: Vec<StreamId>,
+}
+
+/// Serves until it is told to stop.
+pub fn run(loaded: Loaded, options: Options) -> Result<Exit, CliError> {
+    check_exposure(&loaded.config)?;
+    crate::telemetry::start_logs(&loaded.config.log).map_err(CliError::failed)?;
+    actix::System::new().block_on(serve(loaded, options))?;
+    Ok(Exit::Ok)
+}
+
+async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
+    let started = ambient::stopwatch();
+    let config = loaded.config.clone();
+    let mut store = Store::open(&StoreConfig::from(&config), Mode::Write, ambient::wall()).await?;
+    let node = NodeId(ambient::uuid_v7());
+    let opened = writer::open(&mut store, node, &options.quarantined).await;
+    let (restored, head, report) = opened.map_err(|error| unreadable(&error))?;
+    let streams = restored.fold.truth.names().len();
+    tracing::info!(
+        position = head.position.0,
+        snapshot = report.snapshot.map_or(0, |position| position.0),
+        events = report.events,
+        streams,
+        millis = started.elapsed().as_millis() as u64,
+        "restored from the log"
+    );
+    let desk = restored.fold.truth.desk().cloned().unwrap_or_default();
+    let keys = Keys::load(store.twin(), &desk).await?;
+    let history_store = store.twin();
+    let retention_store = store.twin();
+    let clock = Arc::new(DeskClock::default());
+    let host = start_desk(&config, store, clock.clone(), node, restored, head)?;
+    let first = prepare(&host, &keys, &clock).await?;
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let app = actix_web::web::Data::new(App {
+        history: History::new(Box::new(history_store), Known::Live(host.durable.clone())),
+        host: host.clone(),
+        keys,
+        clock,
+        settings_shown: serde_json::to_value(loaded.rows()).unwrap_or_default(),
+        metrics: Metrics::new().map_err(|error| CliError::failed(error.to_string()))?,
+        strangers: Strangers::default(),
+        sse: Arc::new(tokio::sync::Semaphore::new(config.http.sse_clients_max)),
+        stopping: stopping.clone(),
+        config,
+    });
+    let (server, address) = bind(&app)?;
+    let scheme = if app.config.http.tls().is_some() { "https" } else { "http" };
+    greet(scheme, address, first.as_deref());
+    let handle = server.handle();
+    actix::spawn(record_strangers(app.clone()));
+    let _ = retention_store;
+    let serving = actix::spawn(server);
+    let why = wait_for_signal().await;
+    tracing::info!(why, "stopping: finishing what was accepted");
+    let _ = stop.send(true);
+    handle.stop(true).await;
+    host.stop().await;
+    tracing::info!(position = host.durable.head().position.0, "stopped; everything accepted is in the log");
+    let _ = serving.await;
+    Ok(())
+}
+
+fn unreadable(error: &writer::OpenError) -> CliError {
+    let exit = match error {
+        writer::OpenError::Log(_) => Exit::Failed,
+        writer::OpenError::Restore(_) | writer::OpenError::Commit(_) => Exit::VerificationFailed,
+    };
+    CliError::new(exit, format!("cannot start from this log: {error}"))
+        .hint("`tidehelm verify` names every commit that is not whole; `tidehelm restore` brings back a backup")
+}
+
+/// The desk's own thread: all actors of this node live on one arbiter.
+fn start_desk(
+    config: &crate::config::Config,
+    store: Store,
+    clock: Arc<DeskClock>,
+    node: NodeId,
+    restored: tidehelm_actors::restore::Restored,
+    head: tidehelm_events::commit::Head,
+) -> Result<Host, CliError> {
+    let parts = Parts {
+        store: Box::new(store),
+        clock,
+        outlet: Box::new(NoTerminals),
+        node,
+        new_desk: DeskId(ambient::uuid()),
+        build: env!("CARGO_PKG_VERSION").into(),
+        limits: Limits {
+            batch_events_max: config.journal.batch_events_max,
+            open_events_max: config.journal.open_events_max,
+            telemetry_wait: Span::millis(config.journal.telemetry_wait.get() as i64),
+        },
+        policy: Policy {
+            every_events: config.snapshots.every_events,
+            every: Span::millis(config.snapshots.every.get() as i64),
+        },
+        mailbox: config.actors.mailbox,
+        inflight_max: config.journal.inflight_commands_max,
+        tick: config.actors.timeout_tick.into(),
+        restored,
+        head,
+    };
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let arbiter = actix::Arbiter::new();
+    arbiter.spawn_fn(move || {
+        let _ = sender.send(tidehelm_actors::desk::start(parts));
+    });
+    let started = receiver.recv().map_err(|_| CliError::failed("the desk's thread ended before it began"))?;
+    started.map_err(|error| CliError::failed(format!("cannot start the desk: {error}")))
+}
+
+/// Terminals connect over NNG, which is not part of this build yet: see `docs/gaps.md`.
+struct NoTerminals;
+
+impl Outlet for NoTerminals {
+    fn effect(&self, effect: &Effect) {
+        tracing::trace!(?effect, "released");
+    }
+}
+
+/// Makes a way in where nobody has one. Answers the code of the one-time link.
+async fn prepare(host: &Host, keys: &Keys, clock: &DeskClock) -> Result<Option<String>, CliError> {
+    if host.durable.read(|fold| fold.truth.desk().is_some_and(|desk| !desk.users.is_empty())) {
+        return Ok(None);
+    }
+    let (credential, code) = keys.issue(Kind::Invite).await?;
+    let name = UserName::new("admin").map_err(|error| CliError::failed(error.to_string()))?;
+    let expires_at = clock.now() + INVITE_AGE;
+    ask(host, clock, events::Command::Invite { name, access: Access::Admin, credential, expires_at }).await?;
+    Ok(Some(code))
+}
+
+async fn ask(host: &Host, clock: &DeskClock, command: events::Command) -> Result<(), CliError> {
+    let now = clock.now();
+    let order = Order {
+        to: StreamId::Desk,
+        command: Command::Desk(command),
+        by: Principal::Operator,
+        id: Some(CommandId(ambient::uuid_v7())),
+        body: BodyHash(0),
+        expected: None,
+        occurred_at: now,
+        received_at: now,
+    };
+    let reply = host.ask(order).await.map_err(|fault| CliError::failed(fault.to_string()))?;
+    host.durable.shows(reply.position, Duration::from_secs(5)).await;
+    match reply.answer {
+        Answer::Done { .. } => Ok(()),
+        Answer::Refused(denial) => Err(CliError::failed(denial.detail)),
+    }
+}
+
+fn bind(app: &http::Data) -> Result<(actix_web::dev::Server, SocketAddr), CliError> {
+    let http = &app.config.http;
+    let data = app.clone();
+    let server = HttpServer::new(move || http::application(data.clone()))
+        .workers(http.workers)
+        .shutdown_timeout(10)
+        .disable_signals();
+    let busy = |error: std::io::Error| {
+        CliError::failed(format!("cannot listen on {}: {error}", http.bind))
+            .hint("another program may use the port; choose one with `--bind 127.0.0.1:PORT`")
+    };
+    let bound = match http.tls() {
+        None => server.bind(http.bind).map_err(busy)?,
+        Some((cert, key)) => server.bind_rustls_0_23(http.bind, tls(cert, key)?).map_err(busy)?,
+    };
+    let address = bound.addrs().first().copied().unwrap_or(http.bind);
+    Ok((bound.run(), address))
+}
+
+fn tls(cert: &std::path::Path, key: &std::path::Path) -> Result<rustls::ServerConfig, CliError> {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let bad = |path: &std::path::Path, error: &dyn std::fmt::Display| {
+        CliError::failed(format!("cannot use {}: {error}", path.display()))
+            .hint("http.tls_cert and http.tls_key name PEM files: a certificate chain and its private key")
+    };
+    let chain = CertificateDer::pem_file_iter(cert).map_err(|error| bad(cert, &error))?;
+    let chain = chain.collect::<Result<Vec<_>, _>>().map_err(|error| bad(cert, &error))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| bad(key, &error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|error| bad(cert, &error))?.with_no_client_auth();
+    config.with_single_cert(chain, secret).map_err(|error| bad(cert, &error))
+}
+
+/// What the person who started it reads. The first line is for programs too.
+fn greet(scheme: &str, address: SocketAddr, first: Option<&str>) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "Tidehelm is at {scheme}://{address}");
+    if let Some(code) = first {
+        let _ = writeln!(
+            out,
+            "\nNobody has an account yet. Open this link once to make the first admin (good for 24 hours):"
+        );
+        let _ = writeln!(out, "  {scheme}://{address}/#/welcome?code={code}\n");
+    }
+    let _ = out.flush();
+}
+
+async fn record_strangers(app: http::Data) {
+    let mut minute = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        minute.tick().await;
+        for stranger in app.strangers.take() {
+            if let Err(error) = ask(&app.host, &app.clock, events::Command::NoteStranger(stranger)).await {
+                tracing::warn!(%error, "strangers could not be recorded");
+            }
+        }
+        if app.config.http.auth == Auth::Off {
+            return;
+        }
+    }
+}
+
+async fn wait_for_signal() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut int) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(term), Ok(int)) => (term, int),
+        _ => return std::future::pending().await,
+    };
+    tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
+    }
+}
