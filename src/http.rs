@@ -146,6 +146,17 @@ pub fn application(
 #[derive(Clone)]
 pub struct RequestId(pub String);
 
+/// The events that answer a command, for the header `tidehelm-events`: a repeat shows the same ones.
+#[derive(Clone, Copy)]
+struct Happened(Option<(Position, Position)>);
+
+impl Happened {
+    fn header(self) -> Option<HeaderValue> {
+        let text = self.0.map_or_else(|| "none".into(), |(first, last)| format!("{first}..{last}"));
+        HeaderValue::from_str(&text).ok()
+    }
+}
+
 /// The caller's id where it is a decent one, else a new one.
 fn request_id(headers: &header::HeaderMap) -> String {
     let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
@@ -161,7 +172,11 @@ fn finish<B>(app: &App, response: &mut ServiceResponse<B>, id: &str, method: &st
     app.metrics.requests.with_label_values(&[method, route.as_str(), status.as_str()]).inc();
     app.metrics.request_seconds.with_label_values(&[route.as_str()]).observe(took.as_secs_f64());
     tracing::debug!(status = status.as_u16(), micros = took.as_micros() as u64, "answered");
+    let happened = response.request().extensions().get::<Happened>().and_then(|happened| happened.header());
     let headers = response.headers_mut();
+    if let Some(happened) = happened {
+        headers.insert(HeaderName::from_static("tidehelm-events"), happened);
+    }
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
@@ -197,7 +212,8 @@ impl App {
         let reply = self.host.ask(order).await?;
         match reply.answer {
             Answer::Refused(denial) => Err(denial.into()),
-            Answer::Done { .. } => {
+            Answer::Done { first, last, changed } => {
+                request.extensions_mut().insert(Happened(changed.then_some((first, last))));
                 self.host.durable.shows(reply.position, SHOWN_WITHIN).await;
                 Ok(reply)
             }
