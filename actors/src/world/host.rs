@@ -658,7 +658,8 @@ impl World {
         if position != self.auditor.head().position {
             return Ok(());
         }
-        if (drained || self.mutant == Some(Mutant::SnapshotWithDebts)) && self.rng.permille(self.climate.snapshot) {
+        let careless = !drained && self.mutant == Some(Mutant::SnapshotWithDebts);
+        if careless || (drained && self.rng.permille(self.climate.snapshot)) {
             self.snapshot(number, head)?;
         }
         if !position.0.is_multiple_of(often) {
