@@ -69,7 +69,9 @@ impl Table {
         self.0.push(row);
     }
     fn print(&self) {
-        let width = |of: fn(&(String, String, String)) -> &String| self.0.iter().map(|row| of(row).chars().count()).max().unwrap_or(0);
+        let width = |of: fn(&(String, String, String)) -> &String| {
+            self.0.iter().map(|row| of(row).chars().count()).max().unwrap_or(0)
+        };
         let (a, b) = (width(|row| &row.0), width(|row| &row.1));
         println!("\n{:<a$}  {:<b$}  beside it", "what", "figure");
         for (what, figure, ratio) in &self.0 {
@@ -218,7 +220,10 @@ impl Desk {
             }
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
-        assert!(self.host.durable.shows(Position(first + count as u64), Duration::from_secs(60)).await, "not all became durable");
+        assert!(
+            self.host.durable.shows(Position(first + count as u64), Duration::from_secs(60)).await,
+            "not all became durable"
+        );
         count as f64 / started.elapsed().as_secs_f64()
     }
 }
@@ -259,13 +264,29 @@ fn journal_sqlite(dir: &Path, table: &mut Table) -> (f64, Shape) {
     let events: usize = shape.commits.iter().map(|commit| commit.1).sum();
     let bytes: usize = shape.commits.iter().map(|commit| commit.0.len()).sum();
     let file = std::fs::metadata(dir.join("tidehelm.db")).unwrap().len() as f64;
-    table.row("journal and SQLite, heartbeats over 10,000 streams", rate(per_second), format!("{} commits", shape.commits.len()));
-    table.row("bytes an event", format!("{:.0} packed", bytes as f64 / events as f64), format!("{:.0} in the file", file / events as f64));
+    table.row(
+        "journal and SQLite, heartbeats over 10,000 streams",
+        rate(per_second),
+        format!("{} commits", shape.commits.len()),
+    );
+    table.row(
+        "bytes an event",
+        format!("{:.0} packed", bytes as f64 / events as f64),
+        format!("{:.0} in the file", file / events as f64),
+    );
     (per_second, shape)
 }
 
 async fn sqlite(dir: &Path) -> Box<dyn Store> {
-    Box::new(SqliteStore::open(dir, Mode::Write, SqliteOptions { now: tidehelm::ambient::wall(), ..SqliteOptions::default() }).await.unwrap())
+    Box::new(
+        SqliteStore::open(
+            dir,
+            Mode::Write,
+            SqliteOptions { now: tidehelm::ambient::wall(), ..SqliteOptions::default() },
+        )
+        .await
+        .unwrap(),
+    )
 }
 
 fn bare_loop(dir: &Path, shape: &Shape) -> f64 {
@@ -321,7 +342,10 @@ fn callers(dir: &Path, table: &mut Table) {
                         let mut own = Vec::new();
                         while Instant::now() < until {
                             let asked = Instant::now();
-                            desk.host.ask(order(&desk.clock, stream(index), heartbeat(index, own.len()))).await.unwrap();
+                            desk.host
+                                .ask(order(&desk.clock, stream(index), heartbeat(index, own.len())))
+                                .await
+                                .unwrap();
                             own.push(asked.elapsed());
                             done.fetch_add(1, Ordering::Relaxed);
                         }
@@ -376,12 +400,14 @@ fn replay(dir: &Path, table: &mut Table) {
 }
 
 fn restart(dir: &Path, table: &mut Table) {
-    let wanted: usize = std::env::var("TIDEHELM_BENCH_EVENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000_000);
+    let wanted: usize =
+        std::env::var("TIDEHELM_BENCH_EVENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000_000);
     actix::System::new().block_on(async {
         let desk = Desk::start(sqlite(dir).await, Span::millis(20), u64::MAX).await;
         desk.register(STREAMS).await;
         let per_second = desk.beat(wanted, STREAMS, 60_000).await;
         table.row(format!("the same, {} million events", wanted / 1_000_000), rate(per_second), "");
+        desk.host.stop().await;
     });
     for (what, keep) in [("without snapshots", false), ("with snapshots", true)] {
         let before = resident();
@@ -399,7 +425,10 @@ fn restart(dir: &Path, table: &mut Table) {
             table.row(
                 format!("restart with {} million events, {what}", wanted / 1_000_000),
                 format!("{ready:.2} s"),
-                format!("{memory:.0} MB more memory, {} actors come when they are needed", desk.host.durable.read(|fold| fold.truth.names().len())),
+                format!(
+                    "{memory:.0} MB more memory, {} actors come when they are needed",
+                    desk.host.durable.read(|fold| fold.truth.names().len())
+                ),
             );
             desk.host.ask(order(&desk.clock, stream(0), heartbeat(0, 1))).await.unwrap();
             desk.host.stop().await;
@@ -438,7 +467,11 @@ fn actors(table: &mut Table) {
             receiver.await.unwrap().unwrap();
         }
         let each = (resident().saturating_sub(before)) as f64 * 1024.0 / ACTORS as f64;
-        table.row(format!("{ACTORS} account actors"), format!("{each:.0} bytes each"), "with both states and the log in memory; bar: 4096");
+        table.row(
+            format!("{ACTORS} account actors"),
+            format!("{each:.0} bytes each"),
+            "with both states and the log in memory; bar: 4096",
+        );
         desk.host.stop().await;
     });
 }
