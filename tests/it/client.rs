@@ -8,7 +8,7 @@ use std::time::Duration;
 /// One caller: where to, and by what it is known.
 #[derive(Debug, Clone)]
 pub struct Client {
-    agent: ureq::Agent,
+    pub agent: ureq::Agent,
     pub base: String,
     pub token: Option<String>,
     pub cookie: Option<String>,

@@ -4,7 +4,7 @@
 
 mod client;
 mod desk;
-// mod http;
+mod http;
 mod kill;
 mod log;
 mod shim;
