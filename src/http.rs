@@ -14,6 +14,7 @@ use crate::ambient::{self, DeskClock};
 use crate::config::Config;
 use crate::history::{History, HistoryError};
 use crate::keys::Keys;
+use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -30,6 +31,7 @@ use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
 use tidehelm_events::answer::{Answer, BodyHash};
 use tidehelm_events::id::{CommandId, Position, StreamId, Version};
+use tidehelm_events::time::Timestamp;
 use tidehelm_events::view::Fold;
 use tracing::Instrument;
 
@@ -48,6 +50,10 @@ pub struct App {
     pub strangers: Strangers,
     pub sse: Arc<tokio::sync::Semaphore>,
     pub stopping: tokio::sync::watch::Receiver<bool>,
+    /// For questions about the store itself.
+    pub store: Store,
+    /// The store's sizes and when they were looked at: looking costs.
+    pub sizes: tokio::sync::Mutex<Option<(Timestamp, Sizes)>>,
 }
 
 pub type Data = web::Data<App>;

@@ -9,4 +9,5 @@ pub mod keys;
 pub mod retention;
 pub mod serve;
 pub mod store;
+pub mod tables;
 pub mod telemetry;
