@@ -113,9 +113,9 @@ fn a_secret_is_shown_once_and_a_repeat_does_not_make_up_another() {
         ("/api/tokens", json!({"name": "bot", "role": "viewer"})),
         ("/api/invites", json!({"name": "bob", "role": "viewer"})),
     ] {
-        let first = admin.call("POST", path).key("once").json(&body).send();
+        let first = admin.call("POST", path).key(path).json(&body).send();
         assert_eq!(first.status, 201, "{}", first.text);
-        let again = admin.call("POST", path).key("once").json(&body).send();
+        let again = admin.call("POST", path).key(path).json(&body).send();
         assert_eq!(again.problem(409), "secret_shown_once", "{path}");
     }
     assert_eq!(admin.get("/api/tokens").ok()["tokens"].as_array().unwrap().len(), 1);
