@@ -7,4 +7,5 @@ mod desk;
 mod http;
 mod kill;
 mod log;
+mod power;
 mod shim;
