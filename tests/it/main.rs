@@ -3,9 +3,11 @@
 #![allow(clippy::disallowed_methods, reason = "real processes live in real time")]
 
 mod client;
+mod clock;
 mod desk;
 mod http;
 mod kill;
+mod liveness;
 mod log;
 mod power;
 mod shim;
