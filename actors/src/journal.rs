@@ -109,6 +109,8 @@ pub struct Journal<T> {
     /// Reactions that are decided but not yet worked off, in the order of their causes.
     debts: VecDeque<Reaction>,
     watch: Watch,
+    /// When a heartbeat was last turned away: before that, silence may be ours.
+    deaf_until: Option<Timestamp>,
     tally: Tally,
     /// A bug that the world must notice: slaves that are offline are not told.
     #[cfg(test)]
@@ -167,6 +169,7 @@ impl<T> Journal<T> {
             open: Open::default(),
             flight: None,
             debts: restored.debts.into(),
+            deaf_until: None,
             tally: Tally::default(),
             #[cfg(test)]
             skip_offline: false,
@@ -208,6 +211,9 @@ impl<T> Journal<T> {
         self.tally.orders += 1;
         if self.under_way() >= self.limits.open_events_max && order.by != Principal::Desk {
             self.tally.overloads += 1;
+            if let node::Command::Account(account::Command::Heartbeat(_)) = order.command {
+                self.deaf_until = Some(self.now);
+            }
             return Err((ticket, Fault::Overloaded));
         }
         self.make_room();
@@ -218,9 +224,14 @@ impl<T> Journal<T> {
         Ok(())
     }
 
-    /// Accounts whose silence has lasted too long: each is to be asked by [`check_silence`].
+    /// Accounts whose silence has lasted too long: each is to be asked by [`check_silence`]. After heartbeats were turned away
+    /// everybody has a timeout's grace, as after a start.
     pub fn silent(&mut self, now: Timestamp) -> Vec<StreamId> {
         self.advance(now);
+        let timeout = self.truth.desk().map_or(Span::default(), |desk| desk.settings.timeout());
+        if self.deaf_until.is_some_and(|until| self.now < until + timeout) {
+            return Vec::new();
+        }
         self.watch.due(&self.truth, self.now)
     }
 

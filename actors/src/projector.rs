@@ -40,7 +40,7 @@ pub fn spawn(
     policy: Policy,
 ) -> std::io::Result<(std_mpsc::SyncSender<Task>, std::thread::JoinHandle<()>)> {
     let (tasks, work) = std_mpsc::sync_channel(BATCHES_MAX);
-    let mut projector = Projector { durable, jobs, policy, saved_at: clock.now(), clock, events: 0 };
+    let mut projector = Projector { durable, jobs, policy, saved_at: clock.now(), clock, events: 0, drained: true };
     let thread = std::thread::Builder::new().name("projector".into()).spawn(move || {
         while let Ok(task) = work.recv() {
             match task {
@@ -62,20 +62,23 @@ struct Projector {
     policy: Policy,
     saved_at: Timestamp,
     events: u64,
+    /// No reaction was owed at the end of what is shown: a snapshot of anything else would lose the debt.
+    drained: bool,
 }
 
 impl Projector {
     fn show(&mut self, batch: &Arc<Batch>) {
         self.durable.take_in(batch);
         self.events += batch.records.len() as u64;
+        self.drained = batch.drained;
         let due = self.events >= self.policy.every_events || self.clock.now().since(self.saved_at) >= self.policy.every;
-        if due && batch.drained {
+        if due {
             self.snapshot();
         }
     }
 
     fn snapshot(&mut self) {
-        if self.events == 0 {
+        if self.events == 0 || !self.drained {
             return;
         }
         let (position, bytes) = self.durable.read(|fold| (fold.truth.position(), fold.to_bytes()));

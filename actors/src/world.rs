@@ -136,7 +136,7 @@ pub struct World {
 /// Runs one world to its end or its first violation.
 pub fn run(seed: u64, plan: &Plan) -> Outcome {
     let mut world = World::new(seed, plan);
-    let ran = catch_unwind(AssertUnwindSafe(|| world.to_end()));
+    let ran = catch_unwind(AssertUnwindSafe(|| world.go_on()));
     let violation = match ran {
         Ok(Ok(())) => None,
         Ok(Err(violation)) => Some(violation),
@@ -200,9 +200,9 @@ impl World {
         }
     }
 
-    fn to_end(&mut self) -> Checked {
+    fn go_on(&mut self) -> Checked {
         while self.phase != Phase::Over {
-            let Some((at, what)) = self.agenda.next() else { unreachable!("the agenda of a world ends with its end") };
+            let Some((at, what)) = self.agenda.pop() else { unreachable!("the agenda of a world ends with its end") };
             self.now = at;
             self.counts.steps += 1;
             if self.counts.steps == self.plan.steps && self.is_stormy() {
@@ -227,9 +227,16 @@ impl World {
                 self.flush(process)?;
                 self.perhaps_crash(process);
             }
-            Happening::Write { append } => self.write(append)?,
-            Happening::Say { append } => self.say(append)?,
-            Happening::Crash => self.crash_one(),
+            Happening::Write { append } => {
+                self.write(append)?;
+                self.perhaps_crash(self.store.appends.get(&append).map_or(0, |append| append.process));
+            }
+            Happening::Say { append } => {
+                let process = self.store.appends.get(&append).map_or(0, |append| append.process);
+                self.say(append)?;
+                self.perhaps_crash(process);
+            }
+            Happening::Crash => self.crash_one()?,
             Happening::SecondDesk => self.second_desk(),
             Happening::ClockStep => self.step_clock(),
             Happening::DiskFull => self.fill_disk(),
@@ -256,23 +263,29 @@ impl World {
         self.phase == Phase::Storm
     }
 
+    /// At any step, so that no order of things is spared; more often where reactions are owed, which is rare and brief.
     fn perhaps_crash(&mut self, process: u64) {
-        if self.is_stormy() && self.rng.permille(self.climate.crash_after_step) {
+        let chance = self.climate.crash_after_step + if self.auditor.is_anything_owed() { 30 } else { 0 };
+        if self.is_stormy() && self.rng.permille(chance) {
             self.crash(process);
         }
     }
 
-    fn crash_one(&mut self) {
+    fn crash_one(&mut self) -> Checked {
         if !self.is_stormy() {
-            return;
+            return Ok(());
         }
         let next = self.rng.between(SECOND, 2 * self.climate.crash_every);
         self.agenda.plan(self.now + next, Happening::Crash);
         let all: Vec<u64> = self.processes.keys().copied().collect();
         if !all.is_empty() {
             let process = self.rng.pick(&all);
-            self.crash(process);
+            match self.rng.below(4) {
+                0 => self.leave(process)?,
+                _ => self.crash(process),
+            }
         }
+        Ok(())
     }
 
     /// Somebody starts a desk on the other machine while the first still runs.

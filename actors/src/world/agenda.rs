@@ -25,7 +25,7 @@ impl<T> Agenda<T> {
         self.planned.insert((at, self.next), what);
         self.next += 1;
     }
-    pub fn next(&mut self) -> Option<(Micros, T)> {
+    pub fn pop(&mut self) -> Option<(Micros, T)> {
         self.planned.pop_first().map(|((at, _), what)| (at, what))
     }
     /// What fits happens at `at` at the latest, in the order that was planned.
@@ -51,7 +51,7 @@ mod tests {
         let mut agenda = Agenda::default();
         [(9, 'c'), (1, 'a'), (8, 'b'), (7, 'x')].into_iter().for_each(|(at, what)| agenda.plan(at, what));
         agenda.hasten(3, |what| *what != 'x');
-        let order: Vec<_> = std::iter::from_fn(|| agenda.next()).collect();
+        let order: Vec<_> = std::iter::from_fn(|| agenda.pop()).collect();
         assert_eq!(order, [(1, 'a'), (3, 'b'), (3, 'c'), (7, 'x')]);
     }
 }

@@ -24,7 +24,7 @@ impl History {
     pub fn note(&mut self, now: Micros, what: Arguments<'_>) {
         self.line.clear();
         let (seconds, micros) = (now / 1_000_000, now % 1_000_000);
-        if write!(self.line, "{seconds:>5}.{micros:06} {what}\n").is_err() {
+        if writeln!(self.line, "{seconds:>5}.{micros:06} {what}").is_err() {
             unreachable!("a line that cannot be written to memory");
         }
         self.hasher.update(self.line.as_bytes());
@@ -80,6 +80,7 @@ counts! {
     doubled_messages true,
     starts true,
     crashes true,
+    graceful_stops true,
     crashes_in_commit true,
     crashes_in_commit_written true,
     store_refusals true,

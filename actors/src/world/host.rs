@@ -49,6 +49,8 @@ pub struct Process {
     inbox: VecDeque<Arrived>,
     /// None while it is not ready.
     serving: Option<Serving>,
+    /// It was asked to stop: it takes nothing new and ends when all that it took is durable.
+    leaving: bool,
     outbox: BTreeMap<StreamId, Config>,
     configs: u64,
 }
@@ -69,6 +71,9 @@ struct Serving {
     listening: Micros,
     /// True time of arrival of the last heartbeat that was accepted.
     heard: BTreeMap<StreamId, Micros>,
+    /// The same of one that was turned away, and when that last happened to anybody.
+    turned_away: BTreeMap<StreamId, Micros>,
+    deaf_until: Micros,
     outstanding: BTreeMap<u64, Parcel>,
     flying: Option<u64>,
     flush_at: Option<Micros>,
@@ -121,6 +126,7 @@ impl World {
             busy_until: 0,
             inbox: VecDeque::new(),
             serving: None,
+            leaving: false,
             outbox: BTreeMap::new(),
             configs: 0,
         };
@@ -146,6 +152,31 @@ impl World {
         self.note(format_args!("process {number} crashes"));
         let pause = self.rng.between(100 * MILLI, 10 * SECOND);
         self.agenda.plan(self.now + pause, Happening::Start { machine: process.machine });
+    }
+
+    /// Asks the process to stop, as an operator does.
+    pub(super) fn leave(&mut self, number: u64) -> Checked {
+        if let Some(process) = self.processes.get_mut(&number).filter(|process| process.is_serving()) {
+            process.leaving = true;
+            self.note(format_args!("process {number} is asked to stop"));
+        }
+        self.pump(number)
+    }
+
+    /// Ends a process that was asked to stop once nothing waits any more.
+    fn finish(&mut self, number: u64) -> Checked {
+        let idle = |process: &Process| process.serving.as_ref().is_some_and(|serving| serving.journal.is_idle());
+        if !self.processes.get(&number).is_some_and(|process| process.leaving && idle(process)) {
+            return Ok(());
+        }
+        let Some(process) = self.processes.remove(&number) else { return Ok(()) };
+        let Some(serving) = process.serving else { return Ok(()) };
+        let left = (serving.outstanding.len(), serving.journal.debts());
+        hold!(left == (0, 0), NothingDropped, "process {number} stops and leaves {left:?} tickets and debts");
+        self.counts.graceful_stops += 1;
+        self.note(format_args!("process {number} stops"));
+        self.agenda.plan(self.now + SECOND, Happening::Start { machine: process.machine });
+        Ok(())
     }
 
     pub(super) fn take_over(&mut self, number: u64) {
@@ -189,6 +220,8 @@ impl World {
             journal: Journal::new(restored, head, process.node, limits),
             listening: self.now,
             heard: BTreeMap::new(),
+            turned_away: BTreeMap::new(),
+            deaf_until: 0,
             outstanding: BTreeMap::new(),
             flying: None,
             flush_at: None,
@@ -287,9 +320,10 @@ impl World {
             true => self.note(format_args!("process {number} takes {ticket}: {} beats", order.to)),
             false => self.note(format_args!("process {number} takes {ticket}: {} {:?}", order.to, order.command)),
         }
-        let Some(serving) = &mut process.serving else {
+        let leaving = process.leaving;
+        let Some(serving) = process.serving.as_mut().filter(|_| !leaving) else {
             self.processes.insert(number, process);
-            return self.fault(parcel, Fault::Unavailable);
+            return self.fault(parcel, if leaving { Fault::Stopping } else { Fault::Unavailable });
         };
         let quiet = self.phase == super::Phase::Quiet;
         let to = order.to.clone();
@@ -303,7 +337,13 @@ impl World {
                 self.counts.quiet_heartbeats += u64::from(quiet);
             }
             Ok(()) => {}
-            Err((ticket, fault)) => told = serving.outstanding.remove(&ticket).map(|parcel| (parcel, fault)),
+            Err((ticket, fault)) => {
+                if beat {
+                    serving.turned_away.insert(to, at);
+                    serving.deaf_until = self.now;
+                }
+                told = serving.outstanding.remove(&ticket).map(|parcel| (parcel, fault));
+            }
         }
         self.processes.insert(number, process);
         if let Some((parcel, fault)) = told {
@@ -417,11 +457,11 @@ impl World {
         checked
     }
 
-    /// Truly silent for the timeout, while somebody listened.
+    /// Truly silent for the timeout, while somebody listened. A heartbeat that was turned away is no silence.
     fn check_offline(&self, process: &Process, stream: &StreamId) -> Checked {
-        let Some(deadline) = process.serving.as_ref().map(|serving| true_deadline(serving, stream)) else {
-            return Ok(());
-        };
+        let Some(serving) = &process.serving else { return Ok(()) };
+        let knocked = serving.turned_away.get(stream).copied().unwrap_or_default();
+        let deadline = true_deadline(serving, stream).max(knocked + timeout(serving));
         hold!(deadline <= self.now, Silence, "{stream} is shown offline {} µs early", deadline - self.now);
         Ok(())
     }
@@ -432,7 +472,7 @@ impl World {
         for (_, account) in serving.journal.truth().accounts() {
             if account.connection == Connection::Online {
                 let stream = StreamId::Account(account.role, account.id.clone());
-                let late = self.now - true_deadline(serving, &stream);
+                let late = self.now - true_deadline(serving, &stream).max(serving.deaf_until + timeout(serving));
                 hold!(late <= 0, Silence, "{stream} is shown online {late} µs after its timeout");
             }
         }
@@ -470,7 +510,7 @@ impl World {
         let Some(serving) = self.processes.get_mut(&number).and_then(|process| process.serving.as_mut()) else {
             return Ok(());
         };
-        let Some(wanted) = serving.journal.wants_seal() else { return Ok(()) };
+        let Some(wanted) = serving.journal.wants_seal() else { return self.finish(number) };
         let at = self.now + wanted.since(desk_now).0.max(0) + gather;
         if serving.flush_at.is_none_or(|planned| at < planned) {
             serving.flush_at = Some(at);
@@ -618,7 +658,8 @@ impl World {
         if position != self.auditor.head().position {
             return Ok(());
         }
-        if (drained || self.mutant == Some(Mutant::SnapshotWithDebts)) && self.rng.permille(self.climate.snapshot) {
+        let careless = !drained && self.mutant == Some(Mutant::SnapshotWithDebts);
+        if careless || (drained && self.rng.permille(self.climate.snapshot)) {
             self.snapshot(number, head)?;
         }
         if !position.0.is_multiple_of(often) {
@@ -773,8 +814,11 @@ fn connection(process: &Process, stream: &StreamId) -> Option<Connection> {
 /// When the account counts as lost, by true time and what this desk has truly heard.
 fn true_deadline(serving: &Serving, stream: &StreamId) -> Micros {
     let heard = serving.heard.get(stream).copied().unwrap_or(serving.listening);
-    let timeout = serving.journal.truth().desk().map_or(Span(0), |desk| desk.settings.timeout());
-    heard.max(serving.listening) + timeout.0
+    heard.max(serving.listening) + timeout(serving)
+}
+
+fn timeout(serving: &Serving) -> Micros {
+    serving.journal.truth().desk().map_or(0, |desk| desk.settings.timeout().0)
 }
 
 /// Restores from entries as a start does.

@@ -51,6 +51,7 @@ invariants! {
     Agreement = 17 "When nothing is owed, every status is what the specification's table says: that is what people act on.";
     Settled = 18 "When the faults stop, everybody gets an answer and every terminal its configuration: no fault leaves a scar.";
     Quiet = 19 "A world in which nothing changes costs one event for each heartbeat and nothing else.";
+    Revisions = 21 "What was decided on a revision was decided on that one: of two who edit the same, one is told.";
     RoundTrip = 20 "A fold's bytes are the fold: what a snapshot loses, a restart loses.";
 }
 
@@ -127,7 +128,9 @@ pub struct Auditor {
     space: Unpacked,
     versions: BTreeMap<StreamNo, Version>,
     recorded_at: Timestamp,
-    targets: BTreeMap<u64, StreamId>,
+    targets: BTreeMap<u64, (StreamId, Option<Version>)>,
+    /// The revision that a command found, by its first event.
+    found: BTreeMap<Key, Version>,
     answers: BTreeMap<Key, Recorded>,
     answers_kept: BTreeMap<StreamNo, usize>,
     events_of: BTreeMap<Key, Vec<Position>>,
@@ -163,8 +166,8 @@ impl Auditor {
         self.epoch = self.epoch.max(epoch);
     }
     /// An order with an id is on its way.
-    pub fn expect(&mut self, body: BodyHash, to: &StreamId) {
-        self.targets.insert(body.0, to.clone());
+    pub fn expect(&mut self, body: BodyHash, to: &StreamId, revision: Option<Version>) {
+        self.targets.insert(body.0, (to.clone(), revision));
     }
     pub fn owed_at(&self, position: Position) -> Vec<Owed> {
         self.owed_at.get(&position).cloned().unwrap_or_default()
@@ -216,6 +219,7 @@ impl Auditor {
         hold!(record.received_at <= record.recorded_at, ReceivedAt, "event {position} arrived after it was recorded");
         let caused = record.causation.is_none_or(|cause| cause < position) && record.correlation <= position;
         hold!(caused, Reactions, "event {position} comes before its cause {:?}", record.causation);
+        self.find_revision(record);
         let folded = self.fold.apply(record);
         folded.map_err(|error| violation(Invariant::SameFold, error.to_string()))?;
         let Some(stream) = self.fold.truth.names().get(record.stream).cloned() else {
@@ -231,6 +235,13 @@ impl Auditor {
             Event::Unknown(_) => return Err(violation(Invariant::Chain, format!("event {position} is of no kind"))),
         }
         Ok(())
+    }
+
+    fn find_revision(&mut self, record: &Record) {
+        let truth = &self.fold.truth;
+        let (Some(id), Some(stream)) = (record.command, truth.names().get(record.stream)) else { return };
+        let revision = truth.slot(record.stream).map_or(Version(0), |slot| slot.revision());
+        self.found.entry((stream.clone(), record.by.clone(), id)).or_insert(revision);
     }
 
     /// Events come before their answer, never after it.
@@ -249,7 +260,7 @@ impl Auditor {
     }
 
     fn answered(&mut self, record: &Record, answered: &Answered) -> Checked {
-        let Some(to) = self.targets.get(&answered.body.0).cloned() else {
+        let Some((to, expected)) = self.targets.get(&answered.body.0).cloned() else {
             return Err(violation(Invariant::OneAnswer, format!("event {} answers nobody", record.position)));
         };
         let Some(id) = record.command else {
@@ -257,6 +268,11 @@ impl Auditor {
         };
         let key = (to, answered.principal.clone(), id);
         let events = self.events_of.remove(&key).unwrap_or_default();
+        if let Some(expected) = expected {
+            let found = self.found.get(&key).copied().unwrap_or_default();
+            let stale = code(&answered.answer) == Some("revision_stale");
+            hold!(stale == (found != expected), Revisions, "{key:?} was for {expected}, found {found}, stale: {stale}");
+        }
         match &answered.answer {
             Answer::Refused(_) => {
                 hold!(events.is_empty(), RefusedStays, "{key:?} was refused and has events {events:?}");

@@ -115,7 +115,7 @@ impl World {
         let number = self.asked.len();
         self.counts.commands += 1;
         self.note(format_args!("{} asks #{number} of {}: {:?}", order.by, order.to, order.command));
-        self.auditor.expect(order.body, &order.to);
+        self.auditor.expect(order.body, &order.to, order.expected);
         self.asked.push(Asked { order, reuses, sent: 0, answer: None });
         self.send(number, 0);
     }
