@@ -6,7 +6,7 @@ use crate::config::{Auth, Loaded, check_exposure};
 use crate::history::{History, Known};
 use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
 use crate::keys::{Keys, Kind};
-use crate::store::{Mode, SqliteOptions, SqliteStore as Store};
+use crate::store::{Mode, Store};
 use crate::telemetry::Metrics;
 use actix_web::HttpServer;
 use std::net::SocketAddr;
@@ -41,9 +41,7 @@ pub fn run(loaded: Loaded, options: Options) -> Result<Exit, CliError> {
 async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let started = ambient::stopwatch();
     let config = loaded.config.clone();
-    let mut store =
-        Store::open(&config.data.dir, Mode::Write, SqliteOptions { now: ambient::wall(), ..Default::default() })
-            .await?;
+    let mut store = Store::open(&config.store_config(), Mode::Write, ambient::wall()).await?;
     let node = NodeId(ambient::uuid_v7());
     let opened = writer::open(&mut store, node, &options.quarantined).await;
     let (restored, head, report) = opened.map_err(|error| unreadable(&error))?;

@@ -5,24 +5,32 @@
 
 #[cfg(test)]
 mod conform;
+pub mod postgres;
+pub mod retention;
 pub mod rows;
 pub mod sqlite;
 
-pub use SqliteStore as Store;
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use rows::{AuditRow, StatusChange};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
+use crate::store::retention::{Due, Limits, Piece};
+use async_trait::async_trait;
 use std::io;
-use std::path::PathBuf;
-use tidehelm_actors::port::{AppendFault, LogFault};
-use tidehelm_events::commit::{Commit, Head, Reacted};
-use tidehelm_events::id::{CommandId, Position, StreamId};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tidehelm_actors::port::{AppendFault, CommitLog, Depot, LogFault, Saved};
+use tidehelm_events::commit::{Commit, Entry, Head, Reacted};
+use tidehelm_events::envelope::Envelope;
+use tidehelm_events::id::{CommandId, CredentialId, Epoch, NodeId, Position, StreamId};
 use tidehelm_events::time::Timestamp;
 
 /// Number of the layout of the tables. A store with a higher one is from a later build.
 pub const STORE_FORMAT: u32 = 1;
 const BUILD: &str = env!("CARGO_PKG_VERSION");
 const STATUS_CHANGES: &str = "status_changes";
+/// Where a cut keeps how far it has come.
+const CUT: &str = "cut";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -46,6 +54,14 @@ pub enum StoreError {
     Foreign { what: String },
     #[error("there is no store in {}; the server makes one when it starts", dir.display())]
     Missing { dir: PathBuf },
+    #[error("the log is in PostgreSQL: back it up with the database's own tools, pg_dump or a base backup")]
+    NoBackup,
+    #[error("{} has a store already; name another directory", dir.display())]
+    Taken { dir: PathBuf },
+    #[error("store.url must begin with postgres:// or be empty, for SQLite in data.dir")]
+    Url,
+    #[error("there is no store in {what}; the server makes one when it starts")]
+    Absent { what: String },
     #[error("cannot {doing} {}", path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("{doing}: {why}")]
@@ -58,45 +74,284 @@ impl StoreError {
     }
 }
 
-/// Where a commit lies, and how much of it a cut would free.
+/// Where the log is to be kept.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    pub data_dir: PathBuf,
+    /// `postgres://…`, or empty for SQLite in the data directory.
+    pub url: String,
+    pub lease: Duration,
+    pub stall_after: Duration,
+}
+
+/// The store that the server and the tools work with.
+#[derive(Debug)]
+pub enum Store {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+/// What only reads. Clones share a few connections and never wait for the writer; made on the runtime that will outlive them.
+#[derive(Debug, Clone)]
+pub enum Reader {
+    Sqlite(sqlite::common::Reader),
+    Postgres(postgres::common::Reader),
+}
+
+macro_rules! either {
+    ($self:expr, $store:ident => $call:expr) => {
+        match $self {
+            Self::Sqlite($store) => $call,
+            Self::Postgres($store) => $call,
+        }
+    };
+}
+
+impl Store {
+    /// `now` is for the lock file and for the age of a new store.
+    pub async fn open(config: &StoreConfig, mode: Mode, now: Timestamp) -> Result<Self, StoreError> {
+        let stall_after = config.stall_after;
+        if config.url.is_empty() {
+            let options = SqliteOptions { stall_after, now, ..SqliteOptions::default() };
+            return SqliteStore::open(&config.data_dir, mode, options).await.map(Store::Sqlite);
+        }
+        if !config.url.starts_with("postgres://") && !config.url.starts_with("postgresql://") {
+            return Err(StoreError::Url);
+        }
+        let options = PostgresOptions { lease: config.lease, stall_after, now, ..PostgresOptions::default() };
+        PostgresStore::open(&config.url, mode, options).await.map(Store::Postgres)
+    }
+
+    pub fn reader(&self) -> Reader {
+        match self {
+            Store::Sqlite(store) => Reader::Sqlite(store.reader()),
+            Store::Postgres(store) => Reader::Postgres(store.reader()),
+        }
+    }
+
+    /// Another handle with a connection of its own, for work that should not wait in the queue of the log's writer.
+    pub fn twin(&self) -> Self {
+        match self {
+            Store::Sqlite(store) => Store::Sqlite(store.twin()),
+            Store::Postgres(store) => Store::Postgres(store.twin()),
+        }
+    }
+
+    /// `sqlite` or `postgres`: a word for metrics and messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Store::Sqlite(_) => "sqlite",
+            Store::Postgres(_) => "postgres",
+        }
+    }
+
+    pub async fn close(self) -> Result<(), LogFault> {
+        either!(self, store => store.close().await)
+    }
+
+    /// Saves the fold that replaces what a cut removes. One that is there stays.
+    pub async fn save_base(&mut self, saved: &Saved) -> Result<(), LogFault> {
+        either!(self, store => store.save_base(saved).await)
+    }
+
+    pub async fn put_secret(&mut self, id: CredentialId, secret: &Secret) -> Result<(), LogFault> {
+        either!(self, store => store.put_secret(id, secret).await)
+    }
+
+    /// False if there was none.
+    pub async fn delete_secret(&mut self, id: CredentialId) -> Result<bool, LogFault> {
+        either!(self, store => store.delete_secret(id).await)
+    }
+
+    /// Adds to the read model of status changes and moves its checkpoint, both or neither.
+    pub async fn project(&mut self, changes: &[StatusChange], from: Position, to: Checkpoint) -> Result<(), LogFault> {
+        either!(self, store => store.project(changes, from, to).await)
+    }
+
+    /// Empties the read model of status changes, so that it is built again from the start.
+    pub async fn clear_projection(&mut self, schema: u16) -> Result<(), LogFault> {
+        either!(self, store => store.clear_projection(schema).await)
+    }
+
+    /// Cuts a piece of what lies before `through`, in one transaction, and says how far it came; none once all is cut. A base
+    /// at `through` must be saved, and its hash be in the log.
+    pub async fn cut_piece(&mut self, through: Position) -> Result<Option<Piece>, LogFault> {
+        either!(self, store => store.cut_piece(through).await)
+    }
+
+    /// Gives room that a cut freed back to the file system, a piece at a time, as long as more than `keep` bytes are free.
+    /// False once there is no more to give.
+    pub async fn shrink(&mut self, keep: u64) -> Result<bool, LogFault> {
+        match self {
+            Store::Sqlite(store) => store.shrink(keep).await,
+            Store::Postgres(_) => Ok(false),
+        }
+    }
+
+    /// Takes over entries of another log as they are, where this one ends: for moving to another store.
+    pub async fn adopt(&mut self, entries: &[Entry], audit: &[Envelope], expected: &Head) -> Result<(), LogFault> {
+        either!(self, store => store.adopt(entries, audit, expected).await)
+    }
+
+    /// Copies the whole store, as it is at one moment, into a directory that has none, and makes the copy durable.
+    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        match self {
+            Store::Sqlite(store) => store.backup(to).await,
+            Store::Postgres(_) => Err(StoreError::NoBackup),
+        }
+    }
+
+    pub async fn sizes(&self) -> Result<Sizes, LogFault> {
+        either!(self, store => store.sizes().await)
+    }
+}
+
+#[async_trait]
+impl CommitLog for Store {
+    async fn take_over(&mut self, node: NodeId) -> Result<Head, LogFault> {
+        either!(self, store => store.take_over(node).await)
+    }
+    async fn append(&mut self, commit: &Commit, audit: &[Envelope], expected: &Head) -> Result<(), AppendFault> {
+        either!(self, store => store.append(commit, audit, expected).await)
+    }
+    async fn read(&mut self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
+        either!(self, store => store.read(after, limit).await)
+    }
+    async fn head(&mut self) -> Result<Head, LogFault> {
+        either!(self, store => store.head().await)
+    }
+    async fn renew(&mut self, node: NodeId, epoch: Epoch) -> Result<(), AppendFault> {
+        either!(self, store => store.renew(node, epoch).await)
+    }
+    async fn release(&mut self, node: NodeId, epoch: Epoch) -> Result<(), LogFault> {
+        either!(self, store => store.release(node, epoch).await)
+    }
+}
+
+#[async_trait]
+impl Depot for Store {
+    async fn save(&mut self, saved: &Saved) -> Result<(), LogFault> {
+        either!(self, store => store.save(saved).await)
+    }
+    async fn newest(&mut self, at_or_before: Position, schema: u16) -> Result<Option<Saved>, LogFault> {
+        either!(self, store => store.newest(at_or_before, schema).await)
+    }
+    async fn discard(&mut self, position: Position) -> Result<(), LogFault> {
+        either!(self, store => store.discard(position).await)
+    }
+    async fn list(&mut self) -> Result<Vec<(Position, Timestamp)>, LogFault> {
+        either!(self, store => store.list().await)
+    }
+    async fn base(&mut self) -> Result<Option<Saved>, LogFault> {
+        either!(self, store => store.base().await)
+    }
+}
+
+impl Reader {
+    /// Entries after a position, in order, at most `limit`. Fewer than asked for is not the end: none is.
+    pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
+        either!(self, reader => reader.read(after, limit).await)
+    }
+    pub async fn head(&self) -> Result<Head, LogFault> {
+        either!(self, reader => reader.head().await)
+    }
+    /// Commits without what they hold.
+    pub async fn extents(&self, after: Position, limit: usize) -> Result<Vec<Extent>, LogFault> {
+        either!(self, reader => reader.extents(after, limit).await)
+    }
+    /// The last commit at or before a time.
+    pub async fn commit_at(&self, time: Timestamp) -> Result<Option<Extent>, LogFault> {
+        either!(self, reader => reader.commit_at(time).await)
+    }
+    /// What retention should cut now, if anything.
+    pub async fn due(&self, now: Timestamp, limits: Limits) -> Result<Option<Due>, LogFault> {
+        either!(self, reader => reader.due(now, limits).await)
+    }
+    /// How far telemetry is cut.
+    pub async fn cut_through(&self) -> Result<Position, LogFault> {
+        either!(self, reader => reader.cut_through().await)
+    }
+    pub async fn newest(&self, at_or_before: Position, schema: u16) -> Result<Option<Saved>, LogFault> {
+        either!(self, reader => reader.newest(at_or_before, schema).await)
+    }
+    pub async fn list(&self) -> Result<Vec<(Position, Timestamp)>, LogFault> {
+        either!(self, reader => reader.list().await)
+    }
+    pub async fn base(&self) -> Result<Option<Saved>, LogFault> {
+        either!(self, reader => reader.base().await)
+    }
+    pub async fn secret(&self, id: CredentialId) -> Result<Option<Secret>, LogFault> {
+        either!(self, reader => reader.secret(id).await)
+    }
+    pub async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditRow>, LogFault> {
+        either!(self, reader => reader.audit(wanted).await)
+    }
+    /// How far the read model of status changes has come; none before its first row.
+    pub async fn checkpoint(&self) -> Result<Option<Checkpoint>, LogFault> {
+        either!(self, reader => reader.checkpoint(STATUS_CHANGES).await)
+    }
+    pub async fn status_changes(
+        &self,
+        stream: Option<&StreamId>,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<StatusChange>, LogFault> {
+        either!(self, reader => reader.status_changes(stream, after, limit).await)
+    }
+}
+
+/// How much room the store takes, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Everything that the store keeps.
+    pub total: u64,
+    /// Of it, room that is free for what comes.
+    pub free: u64,
+    /// The write-ahead log beside the file; PostgreSQL's is not ours.
+    pub wal: u64,
+}
+
+/// Where a commit lies, and how much it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     pub first: Position,
     pub last: Position,
     pub committed_at: Timestamp,
-    pub bytes: u64,
+    pub kept_bytes: u64,
+    /// 0 once it is cut.
     pub telemetry_bytes: u64,
+    /// Bytes of telemetry ever written, with this commit's.
+    pub telemetry_through: u64,
     pub reacted: Reacted,
 }
 
 impl Extent {
-    fn from_row(row: (i64, i64, i64, i64, i64, i64, i64)) -> Self {
-        let (first, last, committed_at, bytes, telemetry_bytes, cause, index) = row;
-        Extent {
-            first: Position(first.unsigned_abs()),
-            last: Position(last.unsigned_abs()),
-            committed_at: Timestamp(committed_at),
-            bytes: bytes.unsigned_abs(),
-            telemetry_bytes: telemetry_bytes.unsigned_abs(),
-            reacted: Reacted { cause: Position(cause.unsigned_abs()), index: index as u32 },
-        }
+    /// Nothing is owed at its end, so that a fold up to there is all that a restart needs.
+    pub fn is_drained(&self) -> bool {
+        self.reacted == Reacted::all_through(self.last)
     }
 }
 
 /// What one read may hold in memory: a commit of many events is a few megabytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ReadCap {
-    bytes: u64,
+    left: u64,
+    first: bool,
 }
 
 impl ReadCap {
     const ENTRIES: usize = 1000;
     const BYTES: u64 = 64 << 20;
 
+    fn of(bytes: u64) -> Self {
+        ReadCap { left: bytes, first: true }
+    }
+
     /// The first always fits.
     fn takes(&mut self, bytes: u64) -> bool {
-        let fits = self.bytes == 0 || self.bytes + bytes <= Self::BYTES;
-        self.bytes += bytes;
+        let fits = self.first || bytes <= self.left;
+        self.first = false;
+        self.left = self.left.saturating_sub(bytes);
         fits
     }
 }

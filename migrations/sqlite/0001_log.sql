@@ -14,10 +14,12 @@ CREATE TABLE head (
     hash BLOB NOT NULL,
     epoch INTEGER NOT NULL,
     node TEXT NOT NULL,
-    committed_at INTEGER NOT NULL
+    committed_at INTEGER NOT NULL,
+    telemetry_bytes INTEGER NOT NULL -- ever written
 );
-INSERT INTO head VALUES (1, 0, zeroblob(32), 0, '', 0);
+INSERT INTO head VALUES (1, 0, zeroblob(32), 0, '', 0, 0);
 
+-- telemetry_through: bytes of telemetry ever written, with this commit's, so that no scan is needed to know how much lies after it.
 CREATE TABLE commits (
     first_position INTEGER PRIMARY KEY,
     last_position INTEGER NOT NULL,
@@ -33,6 +35,7 @@ CREATE TABLE commits (
     telemetry_hash BLOB NOT NULL,
     prev_hash BLOB NOT NULL,
     hash BLOB NOT NULL,
+    telemetry_through INTEGER NOT NULL,
     kept BLOB NOT NULL,
     telemetry BLOB -- NULL once retention has cut it
 );

@@ -2,17 +2,28 @@
 //! database that its parent names.
 
 use super::{Adapter, Connection, Database, SNAPSHOT};
+use crate::store::retention::{self, Due, Limits, Piece};
 use crate::store::rows::{
-    self, AuditRow, CommitRow, HeadRow, SavedRow, SealRow, StatusChange, StatusChangeRow, StoredAuditRow,
+    self, AuditRow, CommitRow, ExtentRow, HeadRow, SavedRow, SealRow, StatusChange, StatusChangeRow, StoredAuditRow,
 };
-use crate::store::{AuditQuery, BUILD, Checkpoint, Extent, Order, ReadCap, STATUS_CHANGES, Secret, fault};
+use crate::store::{AuditQuery, BUILD, CUT, Checkpoint, Extent, Order, ReadCap, STATUS_CHANGES, Secret, fault};
 use async_trait::async_trait;
 use sqlx::query::Query;
 use sqlx::{Pool, QueryBuilder};
 use tidehelm_actors::port::{Depot, LogFault, Saved};
 use tidehelm_events::commit::{Commit, Entry, Head, Seal};
+use tidehelm_events::envelope::Envelope;
 use tidehelm_events::id::{CredentialId, NodeId, Position, StreamId};
 use tidehelm_events::time::Timestamp;
+
+/// What is known of a commit without what it holds.
+macro_rules! extent {
+    () => {
+        "SELECT first_position, last_position, committed_at, CAST(length(kept) AS BIGINT) AS kept_bytes, \
+         CAST(coalesce(length(telemetry), 0) AS BIGINT) AS telemetry_bytes, telemetry_through, reacted_cause, reacted_index \
+         FROM commits"
+    };
+}
 
 pub const HEAD: &str = "SELECT position, hash, epoch, committed_at FROM head WHERE id = 1";
 
@@ -51,7 +62,34 @@ pub async fn set_format(connection: &mut Connection, format: u32, now: Timestamp
     Ok(())
 }
 
-/// Binds the columns of `commits`, in the order of the table, to `$1` to `$16`.
+/// Moves the head if it is where the writer thinks: then says how much telemetry was ever written, this commit's included.
+pub async fn move_head(connection: &mut Connection, new: &Commit, expected: &Head) -> sqlx::Result<Option<i64>> {
+    let sql = "UPDATE head SET position = $1, hash = $2, committed_at = $3, node = $4, telemetry_bytes = telemetry_bytes + $5 \
+               WHERE id = 1 AND position = $6 AND hash = $7 AND epoch = $8 RETURNING telemetry_bytes";
+    let moved = sqlx::query_scalar(sql)
+        .bind(rows::signed(new.header.last.0))
+        .bind(&new.hash.0[..])
+        .bind(new.header.committed_at.0)
+        .bind(new.header.node.to_string())
+        .bind(telemetry_bytes(new))
+        .bind(rows::signed(expected.position.0))
+        .bind(&expected.hash.0[..])
+        .bind(rows::signed(new.header.epoch.0));
+    moved.fetch_optional(connection).await
+}
+
+pub fn telemetry_bytes(commit: &Commit) -> i64 {
+    commit.telemetry.as_ref().map_or(0, |blob| rows::signed(blob.len() as u64))
+}
+
+pub async fn insert_commit(connection: &mut Connection, new: &Commit, telemetry_through: i64) -> sqlx::Result<()> {
+    let sql = "INSERT INTO commits (first_position, last_position, committed_at, format, node, epoch, reacted_cause, \
+               reacted_index, kept_count, telemetry_count, kept_hash, telemetry_hash, prev_hash, hash, kept, telemetry, \
+               telemetry_through) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    bind_commit(sqlx::query(sql), new).bind(telemetry_through).execute(connection).await.map(drop)
+}
+
+/// Binds the columns of a commit to `$1` to `$16`.
 pub fn bind_commit<'q>(
     query: Query<'q, Database, <Database as sqlx::Database>::Arguments>,
     new: &'q Commit,
@@ -79,10 +117,19 @@ pub fn bind_commit<'q>(
 /// Entries after a position, in order: no more than `limit`, and no more bytes than [`ReadCap::BYTES`] unless one commit alone
 /// is larger. Wants a snapshot, for a cut may run beside it.
 pub async fn entries(connection: &mut Connection, after: Position, limit: usize) -> sqlx::Result<Vec<Entry>> {
-    let limit = limit.min(ReadCap::ENTRIES);
+    entries_within(connection, after, limit.min(ReadCap::ENTRIES), ReadCap::BYTES).await
+}
+
+async fn entries_within(
+    connection: &mut Connection,
+    after: Position,
+    limit: usize,
+    bytes: u64,
+) -> sqlx::Result<Vec<Entry>> {
     let plan = extents(connection, after, limit).await?;
-    let mut cap = ReadCap::default();
-    let within: Vec<&Extent> = plan.iter().take_while(|extent| cap.takes(extent.bytes)).collect();
+    let mut cap = ReadCap::of(bytes);
+    let within: Vec<&Extent> =
+        plan.iter().take_while(|extent| cap.takes(extent.kept_bytes + extent.telemetry_bytes)).collect();
     let ends_here = within.len() == plan.len() && plan.len() < limit;
     let through = match within.last() {
         Some(last) if !ends_here => rows::signed(last.first.0),
@@ -97,14 +144,68 @@ pub async fn entries(connection: &mut Connection, after: Position, limit: usize)
 
 /// Where commits begin and end, and how much they hold, without what they hold.
 pub async fn extents(connection: &mut Connection, after: Position, limit: usize) -> sqlx::Result<Vec<Extent>> {
-    let sql = "SELECT first_position, last_position, committed_at, \
-               CAST(length(kept) + coalesce(length(telemetry), 0) AS BIGINT), \
-               CAST(coalesce(length(telemetry), 0) AS BIGINT), reacted_cause, reacted_index \
-               FROM commits WHERE first_position > $1 ORDER BY first_position LIMIT $2";
-    type Row = (i64, i64, i64, i64, i64, i64, i64);
-    let rows: Vec<Row> =
-        sqlx::query_as(sql).bind(rows::signed(after.0)).bind(limit as i64).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(Extent::from_row).collect())
+    let sql = concat!(extent!(), " WHERE first_position > $1 ORDER BY first_position LIMIT $2");
+    let query = sqlx::query_as::<_, ExtentRow>(sql).bind(rows::signed(after.0)).bind(limit as i64);
+    query.fetch_all(connection).await?.into_iter().map(ExtentRow::extent).collect()
+}
+
+/// The commit that holds a position, or the last one before it.
+async fn extent_at(connection: &mut Connection, position: Position) -> sqlx::Result<Option<Extent>> {
+    let sql = concat!(extent!(), " WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1");
+    let query = sqlx::query_as::<_, ExtentRow>(sql).bind(rows::signed(position.0));
+    query.fetch_optional(connection).await?.map(ExtentRow::extent).transpose()
+}
+
+/// The last of the commits after a position for which something holds that holds for none after one for which it does not.
+async fn last_extent(
+    connection: &mut Connection,
+    after: Position,
+    holds: impl Fn(&Extent) -> bool,
+) -> sqlx::Result<Option<Extent>> {
+    let (mut low, mut high) = (after.0, head(connection).await?.position.0);
+    let mut found = None;
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        match extent_at(connection, Position(middle)).await?.filter(|extent| extent.first > after) {
+            Some(extent) if holds(&extent) => {
+                low = middle.max(extent.last.0);
+                found = Some(extent);
+            }
+            Some(extent) => high = extent.first.0 - 1,
+            None => low = middle,
+        }
+    }
+    Ok(found)
+}
+
+/// Where a cut should end: the last commit that is due and where nothing is owed.
+async fn due(connection: &mut Connection, now: Timestamp, limits: Limits) -> sqlx::Result<Option<Extent>> {
+    let after = cut_through(connection).await?;
+    let written: i64 =
+        sqlx::query_scalar("SELECT telemetry_bytes FROM head WHERE id = 1").fetch_one(&mut *connection).await?;
+    let due = |extent: &Extent| limits.is_due(extent, written.unsigned_abs(), now);
+    let Some(mut extent) = last_extent(connection, after, due).await? else { return Ok(None) };
+    while !extent.is_drained() {
+        match extent_at(connection, Position(extent.first.0 - 1)).await? {
+            Some(before) if before.first > after => extent = before,
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(extent))
+}
+
+/// How far the last cut has come.
+pub async fn cut_through(connection: &mut Connection) -> sqlx::Result<Position> {
+    Ok(checkpoint(connection, CUT).await?.map_or(Position(0), |known| known.position))
+}
+
+/// How many events of telemetry lie after a position and not after the other.
+async fn telemetry_between(connection: &mut Connection, after: Position, through: Position) -> sqlx::Result<u64> {
+    let sql = "SELECT CAST(coalesce(sum(telemetry_count), 0) AS BIGINT) FROM commits \
+               WHERE first_position > $1 AND first_position <= $2 AND telemetry IS NOT NULL";
+    let count: i64 =
+        sqlx::query_scalar(sql).bind(rows::signed(after.0)).bind(rows::signed(through.0)).fetch_one(connection).await?;
+    Ok(count.unsigned_abs())
 }
 
 /// Commits whose first position is after the one and not after the other.
@@ -133,7 +234,7 @@ pub async fn seals(
     query.fetch_all(connection).await?.into_iter().map(SealRow::seal).collect()
 }
 
-/// The seal that ends at a position.
+/// The seal that ends right at a position.
 pub async fn seal_ending_at(connection: &mut Connection, last: Position) -> sqlx::Result<Option<Seal>> {
     let sql = "SELECT first_position, last_position, committed_at, epoch, prev_hash, last_hash, commits, counts \
                FROM seals WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1";
@@ -171,6 +272,28 @@ pub async fn cut_telemetry(connection: &mut Connection, first: Position) -> sqlx
     let sql = "UPDATE commits SET telemetry = NULL WHERE first_position = $1";
     sqlx::query(sql).bind(rows::signed(first.0)).execute(connection).await?;
     Ok(())
+}
+
+async fn adopt_entry(connection: &mut Connection, entry: &Entry) -> sqlx::Result<()> {
+    let end = entry.head();
+    let more = match entry {
+        Entry::Commit(commit) => telemetry_bytes(commit),
+        Entry::Seal(_) => 0,
+    };
+    let sql = "UPDATE head SET position = $1, hash = $2, committed_at = $3, epoch = $4, telemetry_bytes = telemetry_bytes + $5 \
+               WHERE id = 1 RETURNING telemetry_bytes";
+    let through = sqlx::query_scalar(sql)
+        .bind(rows::signed(end.position.0))
+        .bind(&end.hash.0[..])
+        .bind(end.committed_at.0)
+        .bind(rows::signed(end.epoch.0))
+        .bind(more)
+        .fetch_one(&mut *connection)
+        .await?;
+    match entry {
+        Entry::Commit(commit) => insert_commit(connection, commit, through).await,
+        Entry::Seal(seal) => put_seal(connection, seal).await,
+    }
 }
 
 pub async fn save_snapshot(connection: &mut Connection, saved: &Saved) -> sqlx::Result<()> {
@@ -365,6 +488,26 @@ impl Reader {
         self.ask("cannot measure the log", async |connection| extents(connection, after, limit).await).await
     }
 
+    pub async fn commit_at(&self, time: Timestamp) -> Result<Option<Extent>, LogFault> {
+        let doing = "cannot find the commit of a time";
+        let is_before = |extent: &Extent| extent.committed_at <= time;
+        self.ask(doing, async |connection| last_extent(connection, Position(0), is_before).await).await
+    }
+
+    pub async fn due(&self, now: Timestamp, limits: Limits) -> Result<Option<Due>, LogFault> {
+        self.ask("cannot find what is to be cut", async |connection| {
+            let Some(extent) = due(connection, now, limits).await? else { return Ok(None) };
+            let after = cut_through(connection).await?;
+            let events = telemetry_between(connection, after, extent.last).await?;
+            Ok((events > 0).then_some(Due { after, through: extent.last, committed_at: extent.committed_at, events }))
+        })
+        .await
+    }
+
+    pub async fn cut_through(&self) -> Result<Position, LogFault> {
+        self.ask("cannot read how far the log is cut", async |connection| cut_through(connection).await).await
+    }
+
     pub async fn newest(&self, at_or_before: Position, schema: u16) -> Result<Option<Saved>, LogFault> {
         self.ask("cannot read a snapshot", async |connection| newest(connection, at_or_before, schema).await).await
     }
@@ -410,6 +553,71 @@ impl Reader {
 }
 
 impl Adapter {
+    /// Cuts a piece of what lies before `through`, in one transaction; says how far it came, or none if there was nothing left.
+    /// Refuses unless a whole base is there to replace what goes.
+    pub async fn cut_piece(&mut self, through: Position) -> Result<Option<Piece>, LogFault> {
+        let doing = || format!("cannot cut the telemetry up to position {through}");
+        let reader = self.reader();
+        let after = reader.cut_through().await?;
+        if after >= through {
+            return Ok(None);
+        }
+        match reader.base().await? {
+            Some(base) if base.position >= through && base.is_whole() => {}
+            _ => return Err(LogFault::new(doing(), "no whole base is there to replace it")),
+        }
+        let entries = reader
+            .ask(&doing(), async |connection| {
+                entries_within(connection, after, ReadCap::ENTRIES, retention::PIECE_BYTES).await
+            })
+            .await?;
+        let plan = retention::plan(entries, through).map_err(|error| LogFault::new(doing(), error))?;
+        let Some(end) = plan.end else { return Err(LogFault::new(doing(), format!("nothing is there after {after}"))) };
+        self.transact(&doing(), async |connection| {
+            for first in &plan.cuts {
+                cut_telemetry(connection, *first).await?;
+            }
+            for seal in &plan.seals {
+                let before = seal_ending_at(connection, Position(seal.first.0 - 1)).await?;
+                put_seal(connection, &retention::joined(before, seal)).await?;
+            }
+            set_checkpoint(connection, CUT, Checkpoint { position: end, schema: 1 }).await?;
+            if end == through {
+                drop_bases_before(connection, through).await?;
+            }
+            Ok(Some(Piece { through: end, events: plan.events, bytes: plan.bytes }))
+        })
+        .await
+    }
+
+    /// Takes over entries of another log as they are: each is checked, and they must go on where this log ends. With them
+    /// goes the end of the log, epoch included.
+    pub async fn adopt(&mut self, entries: &[Entry], audit: &[Envelope], expected: &Head) -> Result<(), LogFault> {
+        let doing = "cannot take over entries of another log";
+        let mut end = *expected;
+        for entry in entries {
+            entry.check(&end).map_err(|error| LogFault::new(doing, error))?;
+            end = entry.head();
+        }
+        let found = self
+            .transact(doing, async |connection| {
+                let found = head(connection).await?;
+                if found == *expected {
+                    for entry in entries {
+                        adopt_entry(connection, entry).await?;
+                    }
+                    super::insert_audit(connection, audit).await?;
+                }
+                Ok(found)
+            })
+            .await?;
+        if found == *expected {
+            Ok(())
+        } else {
+            Err(LogFault::new(doing, format!("the log ends at {}", found.position)))
+        }
+    }
+
     /// Saves the fold that replaces what a cut removes.
     pub async fn save_base(&mut self, saved: &Saved) -> Result<(), LogFault> {
         self.transact("cannot save a base", async |connection| save_base(connection, saved).await).await

@@ -3,7 +3,7 @@
 mod sample;
 
 use self::sample::{Tale, node};
-use crate::store::{Mode, SqliteOptions, SqliteStore};
+use crate::store::{Mode, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
 use std::future::Future;
 use std::time::Duration;
 use tidehelm_actors::memory::MemoryLog;
@@ -54,6 +54,33 @@ impl Site for OnSqlite {
     }
 }
 
+struct OnPostgres {
+    url: String,
+    options: PostgresOptions,
+}
+
+impl OnPostgres {
+    /// None, and a word about it, where the tests were not given a PostgreSQL.
+    fn new(test: &str) -> Option<Self> {
+        let Ok(url) = std::env::var("TIDEHELM_TEST_POSTGRES") else {
+            eprintln!("skipped: TIDEHELM_TEST_POSTGRES is not set (scripts/postgres.sh starts one)");
+            return None;
+        };
+        // A schema for each test, so that they can run side by side.
+        let schema = format!("{test}_{}", std::process::id());
+        let stall_after = Duration::from_millis(800);
+        let options = PostgresOptions { schema, stall_after, ..PostgresOptions::default() };
+        Some(OnPostgres { url, options })
+    }
+}
+
+impl Site for OnPostgres {
+    type Log = PostgresStore;
+    async fn log(&mut self) -> PostgresStore {
+        PostgresStore::open(&self.url, Mode::Write, self.options.clone()).await.unwrap()
+    }
+}
+
 macro_rules! suite {
     ($($name:ident)*) => {
         mod memory {
@@ -61,6 +88,13 @@ macro_rules! suite {
         }
         mod sqlite {
             $(#[tokio::test] async fn $name() { super::$name(super::OnSqlite::new()).await })*
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $name() {
+                if let Some(site) = super::OnPostgres::new(stringify!($name)) {
+                    super::$name(site).await
+                }
+            })*
         }
     };
 }

@@ -1,5 +1,6 @@
 //! What a row says, and what it must be to be believed. The same for both databases.
 
+use crate::store::Extent;
 use sqlx::FromRow;
 use sqlx::error::BoxDynError;
 use std::str::FromStr;
@@ -99,6 +100,36 @@ impl CommitRow {
             prev_hash: hash(what, "previous hash", &self.prev_hash)?,
         };
         Ok(Commit { header, hash: hash(what, "hash", &self.hash)?, kept: self.kept, telemetry: self.telemetry })
+    }
+}
+
+#[derive(FromRow)]
+pub struct ExtentRow {
+    first_position: i64,
+    last_position: i64,
+    committed_at: i64,
+    kept_bytes: i64,
+    telemetry_bytes: i64,
+    telemetry_through: i64,
+    reacted_cause: i64,
+    reacted_index: i64,
+}
+
+impl ExtentRow {
+    pub fn extent(self) -> sqlx::Result<Extent> {
+        let what = &format!("commit {}", self.first_position);
+        Ok(Extent {
+            first: Position(number(what, "first position", self.first_position)?),
+            last: Position(number(what, "last position", self.last_position)?),
+            committed_at: Timestamp(self.committed_at),
+            kept_bytes: number(what, "size", self.kept_bytes)?,
+            telemetry_bytes: number(what, "size", self.telemetry_bytes)?,
+            telemetry_through: number(what, "sum of telemetry", self.telemetry_through)?,
+            reacted: Reacted {
+                cause: Position(number(what, "reacted cause", self.reacted_cause)?),
+                index: number(what, "reacted index", self.reacted_index)?,
+            },
+        })
     }
 }
 

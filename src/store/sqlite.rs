@@ -9,8 +9,8 @@ pub mod common;
 use self::common::Reader;
 pub use self::files::Holder;
 use self::files::Lock;
-use crate::store::rows::{self, AuditValues};
-use crate::store::{Mode, STORE_FORMAT, StoreError, check_end, fault};
+use crate::store::rows::AuditValues;
+use crate::store::{Mode, STORE_FORMAT, Sizes, StoreError, check_end, check_follows, fault, refusal};
 use async_trait::async_trait;
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
@@ -87,7 +87,7 @@ impl SqliteStore {
             Mode::ReadOnly => None,
         };
         let reader = read_beside(dir, &options).await?;
-        Ok(SqliteStore { dir: dir.to_path_buf(), options, writer, reader, lock, unsettled: false })
+        Ok(SqliteStore { dir: dir.to_path_buf(), options, writer, reader, lock, unsettled: mode == Mode::Write })
     }
 
     pub fn reader(&self) -> Reader {
@@ -109,6 +109,50 @@ impl SqliteStore {
 
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    pub async fn sizes(&self) -> Result<Sizes, LogFault> {
+        let sql = "SELECT page_size * page_count, page_size * freelist_count \
+                   FROM pragma_page_size, pragma_page_count, pragma_freelist_count";
+        let doing = "cannot measure the store";
+        let (total, free): (i64, i64) =
+            self.reader.ask(doing, async |connection| sqlx::query_as(sql).fetch_one(connection).await).await?;
+        let wal = files::wal(&self.dir.join(FILE));
+        Ok(Sizes { total: total.unsigned_abs(), free: free.unsigned_abs(), wal })
+    }
+
+    /// Gives free pages back to the file system, a few thousand at a time, as long as more than `keep` bytes are free.
+    pub async fn shrink(&mut self, keep: u64) -> Result<bool, LogFault> {
+        if self.sizes().await?.free <= keep {
+            return Ok(false);
+        }
+        let doing = "cannot give room back to the file system";
+        let sql = "PRAGMA incremental_vacuum(2000)";
+        self.transact(doing, async |connection| sqlx::query(sql).execute(connection).await.map(drop)).await?;
+        Ok(self.sizes().await?.free > keep)
+    }
+
+    /// Copies the store as it is at one moment; readers and the writer go on meanwhile.
+    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        files::durable_dir(to)?;
+        let path = to.join(FILE);
+        if path.exists() {
+            return Err(StoreError::Taken { dir: to.to_path_buf() });
+        }
+        let doing = || format!("cannot copy the store to {}", path.display());
+        let Some(target) = path.to_str() else {
+            return Err(StoreError::database(doing(), "the path is not valid UTF-8"));
+        };
+        files::claim(&path)?;
+        let copied = self.reader.ask("copying", async |connection| {
+            sqlx::query("VACUUM INTO $1").bind(target).execute(connection).await.map(drop)
+        });
+        if let Err(fault) = copied.await {
+            files::remove(&path)?;
+            return Err(StoreError::database(doing(), fault.why));
+        }
+        files::sync(&path)?;
+        files::sync(to)
     }
 
     /// Closes every connection, the last of which folds the write-ahead log into the file, and then gives up the lock.
@@ -177,7 +221,11 @@ impl SqliteStore {
         if self.unsettled {
             begin(connection).await?;
             commit(connection).await?;
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await?;
+            let sql = "PRAGMA wal_checkpoint(FULL)";
+            let (busy, _, _): (i64, i64, i64) = sqlx::query_as(sql).fetch_one(connection).await?;
+            if busy != 0 {
+                return Err(sqlx::Error::Protocol("a reader still looks at an older state of the database".into()));
+            }
             self.unsettled = false;
         }
         Ok(())
@@ -247,8 +295,9 @@ impl CommitLog for SqliteStore {
         self.reader.read(after, limit).await
     }
 
+    /// After a doubt this waits for the write lock, which a commit that is under way still holds.
     async fn head(&mut self) -> Result<Head, LogFault> {
-        if self.unsettled {
+        if self.unsettled && self.lock.is_some() {
             self.settled("cannot find out how a commit ended").await?;
         }
         self.reader.head().await
@@ -273,66 +322,41 @@ async fn write(
     expected: &Head,
 ) -> Result<(), AppendFault> {
     let unavailable = |error: sqlx::Error| AppendFault::Unavailable(describe(&error));
-    crate::store::check_follows(new, expected)?;
+    check_follows(new, expected)?;
     begin(connection).await.map_err(unavailable)?;
-    if move_head(connection, new, expected).await.map_err(unavailable)? != 1 {
+    let Some(telemetry_through) = common::move_head(connection, new, expected).await.map_err(unavailable)? else {
         let found = common::head(connection).await.map_err(unavailable)?;
-        return Err(crate::store::refusal(new, expected, found));
-    }
-    insert_commit(connection, new).await.map_err(unavailable)?;
-    for chunk in audit.chunks(AUDIT_CHUNK) {
-        insert_audit(connection, chunk).await.map_err(unavailable)?;
-    }
-    Ok(())
-}
-
-/// Moves the head if it is where the writer thinks; the number of rows says whether it was.
-async fn move_head(connection: &mut SqliteConnection, new: &Commit, expected: &Head) -> sqlx::Result<u64> {
-    let sql = "UPDATE head SET position = $1, hash = $2, committed_at = $3, node = $4 \
-               WHERE id = 1 AND position = $5 AND hash = $6 AND epoch = $7";
-    let moved = sqlx::query(sql)
-        .bind(rows::signed(new.header.last.0))
-        .bind(&new.hash.0[..])
-        .bind(new.header.committed_at.0)
-        .bind(new.header.node.to_string())
-        .bind(rows::signed(expected.position.0))
-        .bind(&expected.hash.0[..])
-        .bind(rows::signed(new.header.epoch.0))
-        .execute(connection)
-        .await?;
-    Ok(moved.rows_affected())
-}
-
-async fn insert_commit(connection: &mut SqliteConnection, new: &Commit) -> sqlx::Result<()> {
-    let sql = "INSERT INTO commits (first_position, last_position, committed_at, format, node, epoch, reacted_cause, \
-               reacted_index, kept_count, telemetry_count, kept_hash, telemetry_hash, prev_hash, hash, kept, telemetry) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
-    common::bind_commit(sqlx::query(sql), new).execute(connection).await.map(drop)
+        return Err(refusal(new, expected, found));
+    };
+    common::insert_commit(connection, new, telemetry_through).await.map_err(unavailable)?;
+    insert_audit(connection, audit).await.map_err(unavailable)
 }
 
 async fn insert_audit(connection: &mut SqliteConnection, audit: &[Envelope]) -> sqlx::Result<()> {
-    let mut sql = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO audit_events (position, stream_kind, stream_id, version, event_id, kind, schema, at, at_us, by, \
-         command_id, causation, correlation, payload) ",
-    );
-    sql.push_values(audit.iter().map(AuditValues::of), |mut row, values| {
-        row.push_bind(values.position)
-            .push_bind(values.stream_kind)
-            .push_bind(values.stream_id)
-            .push_bind(values.version)
-            .push_bind(values.event_id)
-            .push_bind(values.kind)
-            .push_bind(values.schema)
-            .push_bind(values.at)
-            .push_bind(values.at_us)
-            .push_bind(values.by)
-            .push_bind(values.command_id)
-            .push_bind(values.causation)
-            .push_bind(values.correlation)
-            .push_bind(values.payload);
-    });
-    // A statement for each number of rows: only the small ones come again often enough to be worth keeping.
-    sql.build().persistent(audit.len() <= 8).execute(connection).await?;
+    for chunk in audit.chunks(AUDIT_CHUNK) {
+        let mut sql = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO audit_events (position, stream_kind, stream_id, version, event_id, kind, schema, at, at_us, by, \
+             command_id, causation, correlation, payload) ",
+        );
+        sql.push_values(chunk.iter().map(AuditValues::of), |mut row, values| {
+            row.push_bind(values.position)
+                .push_bind(values.stream_kind)
+                .push_bind(values.stream_id)
+                .push_bind(values.version)
+                .push_bind(values.event_id)
+                .push_bind(values.kind)
+                .push_bind(values.schema)
+                .push_bind(values.at)
+                .push_bind(values.at_us)
+                .push_bind(values.by)
+                .push_bind(values.command_id)
+                .push_bind(values.causation)
+                .push_bind(values.correlation)
+                .push_bind(values.payload);
+        });
+        // A statement for each number of rows: only the small ones come again often enough to be worth keeping.
+        sql.build().persistent(chunk.len() <= 8).execute(&mut *connection).await?;
+    }
     Ok(())
 }
 

@@ -44,16 +44,25 @@ pub fn claim(path: &Path) -> Result<(), StoreError> {
     open.open(path).map(drop).map_err(failed("open", path))
 }
 
+pub fn remove(path: &Path) -> Result<(), StoreError> {
+    fs::remove_file(path).map_err(failed("remove", path))
+}
+
 /// Makes a file, or the names in a directory, survive a power cut.
 pub fn sync(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|file| file.sync_all()).map_err(failed("sync", path))
 }
 
-/// No write-ahead log waits beside the file.
-pub fn is_at_rest(path: &Path) -> bool {
+/// Bytes of the write-ahead log beside the file.
+pub fn wal(path: &Path) -> u64 {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
-    fs::metadata(PathBuf::from(wal)).map_or(true, |wal| wal.len() == 0)
+    fs::metadata(PathBuf::from(wal)).map_or(0, |wal| wal.len())
+}
+
+/// No write-ahead log waits beside the file.
+pub fn is_at_rest(path: &Path) -> bool {
+    wal(path) == 0
 }
 
 /// The right to write in a directory: the operating system takes it back when the process ends, however it ends.
