@@ -157,18 +157,6 @@ impl fmt::Debug for StoreUrl {
     }
 }
 
-impl Config {
-    /// Where the log is, as the store wants to know it.
-    pub fn store_config(&self) -> crate::store::StoreConfig {
-        crate::store::StoreConfig {
-            data_dir: self.data.dir.clone(),
-            url: self.store.url.as_str().into(),
-            lease: self.store.lease.into(),
-            stall_after: self.store.stall_after.into(),
-        }
-    }
-}
-
 impl Http {
     /// The certificate and its key, if this server is to speak TLS itself.
     pub fn tls(&self) -> Option<(&Path, &Path)> {

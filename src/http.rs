@@ -15,6 +15,7 @@ use crate::ambient::{self, DeskClock};
 use crate::config::Config;
 use crate::history::{History, HistoryError};
 use crate::keys::Keys;
+use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -31,6 +32,7 @@ use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
 use tidehelm_events::answer::{Answer, BodyHash};
 use tidehelm_events::id::{CommandId, Position, StreamId, Version};
+use tidehelm_events::time::Timestamp;
 use tidehelm_events::view::Fold;
 use tracing::Instrument;
 
@@ -49,6 +51,10 @@ pub struct App {
     pub strangers: Strangers,
     pub sse: Arc<tokio::sync::Semaphore>,
     pub stopping: tokio::sync::watch::Receiver<bool>,
+    /// For questions about the store itself.
+    pub store: Store,
+    /// The store's sizes and when they were looked at: looking costs.
+    pub sizes: tokio::sync::Mutex<Option<(Timestamp, Sizes)>>,
 }
 
 pub type Data = web::Data<App>;
@@ -149,6 +155,17 @@ pub fn application(
 #[derive(Clone)]
 pub struct RequestId(pub String);
 
+/// The events that answer a command, for the header `tidehelm-events`: a repeat shows the same ones.
+#[derive(Clone, Copy)]
+struct Happened(Option<(Position, Position)>);
+
+impl Happened {
+    fn header(self) -> Option<HeaderValue> {
+        let text = self.0.map_or_else(|| "none".into(), |(first, last)| format!("{first}..{last}"));
+        HeaderValue::from_str(&text).ok()
+    }
+}
+
 /// The caller's id where it is a decent one, else a new one.
 fn request_id(headers: &header::HeaderMap) -> String {
     let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
@@ -164,7 +181,11 @@ fn finish<B>(app: &App, response: &mut ServiceResponse<B>, id: &str, method: &st
     app.metrics.requests.with_label_values(&[method, route.as_str(), status.as_str()]).inc();
     app.metrics.request_seconds.with_label_values(&[route.as_str()]).observe(took.as_secs_f64());
     tracing::debug!(status = status.as_u16(), micros = took.as_micros() as u64, "answered");
+    let happened = response.request().extensions().get::<Happened>().and_then(|happened| happened.header());
     let headers = response.headers_mut();
+    if let Some(happened) = happened {
+        headers.insert(HeaderName::from_static("tidehelm-events"), happened);
+    }
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
@@ -200,7 +221,8 @@ impl App {
         let reply = self.host.ask(order).await?;
         match reply.answer {
             Answer::Refused(denial) => Err(denial.into()),
-            Answer::Done { .. } => {
+            Answer::Done { first, last, changed } => {
+                request.extensions_mut().insert(Happened(changed.then_some((first, last))));
                 self.host.durable.shows(reply.position, SHOWN_WITHIN).await;
                 Ok(reply)
             }

@@ -11,6 +11,7 @@ pub mod retention;
 pub mod serve;
 pub mod source;
 pub mod store;
+pub mod tables;
 pub mod telemetry;
 pub mod verify;
 pub mod walk;

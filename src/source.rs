@@ -6,7 +6,7 @@ use crate::ambient;
 use crate::cli::output::{CliError, Exit};
 use crate::history::{HistoryError, fold_at, position_at};
 use crate::http::log::{HeadView, SavedWire};
-use crate::store::{Mode, Reader, Store};
+use crate::store::{Mode, Reader, Store, StoreConfig};
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ impl Source {
             true => config.data.dir.display().to_string(),
             false => config.store.url.to_string(),
         };
-        let store = Store::open(&config.store_config(), Mode::ReadOnly, ambient::wall()).await?;
+        let store = Store::open(&StoreConfig::from(config), Mode::ReadOnly, ambient::wall()).await?;
         Ok(Source::of(Place::Store { store: Box::new(store), name: place }))
     }
 

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod conform;
+pub mod faulty;
 pub mod postgres;
 pub mod retention;
 pub mod rows;
@@ -14,6 +15,7 @@ pub use postgres::{PostgresOptions, PostgresStore};
 pub use rows::{AuditRow, StatusChange};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
+use crate::config::Config;
 use crate::store::retention::{Due, Limits, Piece};
 use async_trait::async_trait;
 use std::io;
@@ -75,13 +77,24 @@ impl StoreError {
 }
 
 /// Where the log is to be kept.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StoreConfig {
     pub data_dir: PathBuf,
     /// `postgres://…`, or empty for SQLite in the data directory.
     pub url: String,
     pub lease: Duration,
     pub stall_after: Duration,
+}
+
+impl From<&Config> for StoreConfig {
+    fn from(config: &Config) -> Self {
+        StoreConfig {
+            data_dir: config.data.dir.clone(),
+            url: config.store.url.as_str().into(),
+            lease: config.store.lease.into(),
+            stall_after: config.store.stall_after.into(),
+        }
+    }
 }
 
 /// The store that the server and the tools work with.

@@ -8,7 +8,7 @@ use crate::port::{AppendFault, Clock, Outlet, Store};
 use crate::projector::{self, Task};
 use crate::restore::Restored;
 use crate::writer::{self, Job};
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -531,6 +531,6 @@ impl DeskActor {
                 let _ = waiting.send(());
             }
         };
-        context.spawn(ending.into_actor(self));
+        context.spawn(ending.into_actor(self).map(|(), _, context| context.stop()));
     }
 }

@@ -3,8 +3,12 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The most that a single payload may claim; nothing larger is allocated on a record's word.
+/// The most bytes that a single payload has.
 pub const PAYLOAD_MAX: usize = 1 << 20;
+/// From here on a list or state is read without a limit.
+const LARGE: usize = 1 << 26;
+/// What a byte that is there may claim in memory: as much as the widest number, written in one.
+const CLAIM: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
@@ -37,15 +41,30 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
 
 /// The value at the start of the bytes, and how many of them it is.
 pub fn take<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<(T, usize), CodecError> {
-    let config = bincode::config::standard().with_limit::<PAYLOAD_MAX>();
-    bincode::serde::decode_from_slice(bytes, config)
-        .map_err(|error| CodecError::Malformed { what, why: error.to_string() })
+    take_within::<T, { CLAIM * PAYLOAD_MAX }>(bytes, what)
 }
 
-/// As [`take`], for lists and states that may be large; serde itself allocates no more than 1 MiB on a length's word.
+/// As [`take`], for lists and states that may be large. Without a limit a damaged length would be allocated on its word, which
+/// ends the process.
 pub fn take_large<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<(T, usize), CodecError> {
-    bincode::serde::decode_from_slice(bytes, bincode::config::standard())
-        .map_err(|error| CodecError::Malformed { what, why: error.to_string() })
+    if bytes.len() <= PAYLOAD_MAX {
+        take(bytes, what)
+    } else if bytes.len() <= LARGE {
+        take_within::<T, { CLAIM * LARGE }>(bytes, what)
+    } else {
+        said(bincode::serde::decode_from_slice(bytes, bincode::config::standard()), what)
+    }
+}
+
+fn take_within<T: DeserializeOwned, const LIMIT: usize>(
+    bytes: &[u8],
+    what: &'static str,
+) -> Result<(T, usize), CodecError> {
+    said(bincode::serde::decode_from_slice(bytes, bincode::config::standard().with_limit::<LIMIT>()), what)
+}
+
+fn said<T>(read: Result<T, bincode::error::DecodeError>, what: &'static str) -> Result<T, CodecError> {
+    read.map_err(|error| CodecError::Malformed { what, why: error.to_string() })
 }
 
 /// As [`read`], for whole states.

@@ -332,7 +332,8 @@ struct Packed {
     version: u64,
     kind: u16,
     schema: u16,
-    /// Microseconds before the commit; the others are relative to this one.
+    /// Microseconds before the commit, and each of the others before the last. They wrap, for a terminal's clock says what it
+    /// likes and must come back as it was said.
     recorded: i64,
     received: i64,
     occurred: i64,
@@ -345,6 +346,12 @@ fn write_record(record: &Record, first: Position, base: Timestamp, payload: &mut
     payload.clear();
     record.event.encode(payload);
     let kind = record.event.kind();
+    assert!(
+        payload.len() <= codec::PAYLOAD_MAX,
+        "a {} of {} bytes is larger than a payload may be",
+        kind.name,
+        payload.len()
+    );
     let more = u8::from(record.by != Principal::Terminal)
         | u8::from(record.command.is_some()) << 1
         | u8::from(record.causation.is_some()) << 2
@@ -355,9 +362,9 @@ fn write_record(record: &Record, first: Position, base: Timestamp, payload: &mut
         version: record.version.0,
         kind: kind.number,
         schema: kind.schema,
-        recorded: base.since(record.recorded_at).0,
-        received: record.recorded_at.since(record.received_at).0,
-        occurred: record.received_at.since(record.occurred_at).0,
+        recorded: base.0.wrapping_sub(record.recorded_at.0),
+        received: record.recorded_at.0.wrapping_sub(record.received_at.0),
+        occurred: record.received_at.0.wrapping_sub(record.occurred_at.0),
         more,
         size: u32::try_from(payload.len()).unwrap_or_else(|_| unreachable!("a payload of 4 GiB")),
     };
@@ -430,3 +437,6 @@ fn field<T: serde::de::DeserializeOwned>(bytes: &[u8], used: &mut usize) -> Resu
     *used += more;
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,3 +25,5 @@ pub mod view;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod sample;

@@ -19,6 +19,8 @@ pub const SCHEMA: u16 = 1;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Truth {
     position: Position,
+    /// When the event at this position was recorded.
+    time: Timestamp,
     names: Names,
     slots: Vec<Slot>,
     /// Who follows a master: derived from links, kept beside them for speed.
@@ -128,6 +130,9 @@ impl Truth {
     pub fn position(&self) -> Position {
         self.position
     }
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
     pub fn names(&self) -> &Names {
         &self.names
     }
@@ -212,6 +217,7 @@ impl Truth {
             return Err(Unbelievable::Nameless { position: record.position, number: record.stream });
         };
         self.position = record.position;
+        self.time = record.recorded_at;
         if !self.quarantined.is_empty() && self.quarantined.contains(id) {
             return Ok(());
         }
@@ -319,3 +325,6 @@ fn follow(followers: &mut BTreeMap<AccountId, BTreeSet<AccountId>>, slave: &Acco
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

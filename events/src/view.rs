@@ -93,3 +93,6 @@ impl Fold {
         codec::read_large(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -364,7 +364,7 @@ impl From<crate::store::StoreError> for CliError {
     fn from(error: crate::store::StoreError) -> Self {
         let exit = match &error {
             crate::store::StoreError::InUse { .. } => Exit::Blocked,
-            crate::store::StoreError::Missing { .. } => Exit::NotFound,
+            crate::store::StoreError::Missing { .. } | crate::store::StoreError::Absent { .. } => Exit::NotFound,
             _ => Exit::Failed,
         };
         CliError::new(exit, error.to_string()).caused_by(error)

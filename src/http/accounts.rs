@@ -31,6 +31,9 @@ pub struct AsOf {
 pub struct Accounts {
     /// The position that this reflects.
     pub position: u64,
+    /// When the event at that position was recorded, in microseconds since 1970.
+    #[schema(value_type = i64)]
+    pub at: Timestamp,
     pub accounts: Vec<AccountView>,
 }
 
@@ -120,7 +123,7 @@ pub async fn list(app: Data, _caller: Caller, query: web::Query<AsOf>) -> Answer
     let accounts = app.look(query.as_of.as_deref(), |fold| {
         let mut accounts: Vec<_> = fold.truth.accounts().map(|(_, account)| AccountView::of(account)).collect();
         accounts.sort_by(|a, b| (a.role, &a.account).cmp(&(b.role, &b.account)));
-        Accounts { position: fold.truth.position().0, accounts }
+        Accounts { position: fold.truth.position().0, at: fold.truth.time(), accounts }
     });
     Ok(web::Json(accounts.await?))
 }

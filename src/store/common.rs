@@ -114,12 +114,29 @@ pub fn bind_commit<'q>(
         .bind(new.telemetry.as_deref())
 }
 
-/// Entries after a position, in order: no more than `limit`, and no more bytes than [`ReadCap::BYTES`] unless one commit alone
-/// is larger. Wants a snapshot, for a cut may run beside it.
+/// Entries that end after a position, in order: no more than `limit`, and no more bytes than [`ReadCap::BYTES`] unless one
+/// commit alone is larger. Wants a snapshot, for a cut may run beside it.
 pub async fn entries(connection: &mut Connection, after: Position, limit: usize) -> sqlx::Result<Vec<Entry>> {
+    let after = before_entry(connection, after).await?;
     entries_within(connection, after, limit.min(ReadCap::ENTRIES), ReadCap::BYTES).await
 }
 
+/// The position itself where an entry ends there, else the one before the entry that holds it.
+async fn before_entry(connection: &mut Connection, position: Position) -> sqlx::Result<Position> {
+    for sql in [
+        "SELECT first_position, last_position FROM commits WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1",
+        "SELECT first_position, last_position FROM seals WHERE first_position <= $1 ORDER BY first_position DESC LIMIT 1",
+    ] {
+        let query = sqlx::query_as(sql).bind(rows::signed(position.0));
+        let row: Option<(i64, i64)> = query.fetch_optional(&mut *connection).await?;
+        if let Some((first, _)) = row.filter(|(_, last)| *last > rows::signed(position.0)) {
+            return Ok(Position(first.unsigned_abs().saturating_sub(1)));
+        }
+    }
+    Ok(position)
+}
+
+/// Entries that begin after a position.
 async fn entries_within(
     connection: &mut Connection,
     after: Position,

@@ -28,6 +28,17 @@ const answered = new Map();
 let state = { locked: false, lock_reason: null, accounts: new Map() };
 const history = [structuredClone(state)];
 
+const TIMES = new Set([
+  "at",
+  "now",
+  "occurred_at",
+  "received_at",
+  "recorded_at",
+  "last_heartbeat_at",
+]);
+/** The desk writes times in microseconds. */
+const micros = (key, value) => (TIMES.has(key) && typeof value === "number" ? value * 1000 : value);
+
 function record(stream, kind, payload, by = "desk", at = Date.now(), command = null) {
   const version = (streams.get(stream) ?? 0) + 1;
   streams.set(stream, version);
@@ -212,13 +223,13 @@ if (!process.env.MOCK_EMPTY) {
 
 const json = (response, status, body, headers = {}) => {
   response.writeHead(status, { "content-type": "application/json", ...headers });
-  response.end(JSON.stringify(body));
+  response.end(JSON.stringify(body, micros));
 };
 
 function problem(response, status, code, title, detail, field) {
   const body = { type: "about:blank", title, status, detail, code, ...(field ? { field } : {}) };
   response.writeHead(status, { "content-type": "application/problem+json" });
-  response.end(JSON.stringify(body));
+  response.end(JSON.stringify(body, micros));
 }
 
 async function bodyOf(request) {
@@ -251,7 +262,7 @@ function events(request, response, query) {
   if (request.headers.accept?.includes("text/event-stream")) {
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     const send = (event) =>
-      response.write(`id: ${event.position}\ndata: ${JSON.stringify(event)}\n\n`);
+      response.write(`id: ${event.position}\ndata: ${JSON.stringify(event, micros)}\n\n`);
     for (const event of log.slice(Number(query.get("from") ?? 0))) send(event);
     listeners.add(send);
     const ping = setInterval(() => response.write(": ping\n\n"), 10_000);
@@ -264,7 +275,8 @@ function events(request, response, query) {
   }
   const kind = query.get("kind");
   const stream = query.get("stream");
-  const found = log.filter((e) => (!kind || e.kind === kind) && (!stream || e.stream === stream));
+  const wanted = (e) => (kind?.startsWith("!") ? `!${e.kind}` !== kind : e.kind === kind);
+  const found = log.filter((e) => (!kind || wanted(e)) && (!stream || e.stream === stream));
   if (query.has("tail")) {
     const page = found.slice(-Number(query.get("tail")));
     return json(response, 200, { position: log.length, events: page, next: null });

@@ -54,8 +54,9 @@ impl Account {
         Ok(self.with_status(events, seen))
     }
 
-    /// Refuses in this order: another identity, texts that no terminal sends.
+    /// Refuses in this order: texts that no terminal sends, another identity. The second repeats what was claimed and is recorded.
     fn register(&self, registered: Registered) -> Result<Vec<Event>, Refusal> {
+        check_texts(&registered)?;
         if let Some(known) = &self.identity
             && (&known.broker, &known.server) != (&registered.broker, &registered.server)
         {
@@ -64,7 +65,6 @@ impl Account {
                 claimed: format!("{} ({})", registered.broker, registered.server),
             });
         }
-        check_texts(&registered)?;
         Ok(vec![Event::Registered(registered)])
     }
 

@@ -2,7 +2,7 @@
 
 use super::command::{Command, Refusal};
 use super::event::*;
-use super::state::Desk;
+use super::state::{Desk, Invite};
 use crate::id::{CredentialId, UserName};
 use crate::stream::{Decision, Seen, Stamp, Stream};
 use crate::time::Timestamp;
@@ -29,7 +29,7 @@ impl Stream for Desk {
                 None => return Err(Refusal::NotLocked),
             },
             Command::Invite { name, access, credential, expires_at } => {
-                self.invite(UserInvited { name, access, credential, expires_at })?
+                self.invite(UserInvited { name, access, credential, expires_at }, seen.now)?
             }
             Command::AcceptInvite { invite, name, credential } => self.accept(invite, name, credential, seen.now)?,
             Command::AddUser { name, access, credential } => {
@@ -93,15 +93,16 @@ impl Desk {
         Ok(vec![Event::SettingsChanged(SettingsChanged { settings })])
     }
 
-    fn invite(&self, invited: UserInvited) -> Result<Vec<Event>, Refusal> {
+    /// A second invitation takes the place of the first.
+    fn invite(&self, invited: UserInvited, now: Timestamp) -> Result<Vec<Event>, Refusal> {
         self.check_new_user(&invited.name)?;
-        if self.invites.len() >= USERS_MAX {
+        if self.other_invites(&invited.name, now).count() >= USERS_MAX {
             return Err(Refusal::Full(USERS_MAX));
         }
         Ok(vec![Event::UserInvited(invited)])
     }
 
-    /// The invited person may choose another name than the one that stood in the invitation.
+    /// The invited person may choose another name than the one that stood in the invitation, but nobody else's.
     fn accept(
         &self,
         invite: CredentialId,
@@ -113,11 +114,18 @@ impl Desk {
             return Err(Refusal::InviteUnknown);
         };
         self.check_new_user(&name)?;
+        if self.other_invites(&invited.name, now).any(|other| other.name == name) {
+            return Err(Refusal::UserKnown(name));
+        }
         let mut events = vec![Event::UserAdded(UserAdded { name: name.clone(), access: invited.access, credential })];
         if name != invited.name {
             events.push(Event::UserRemoved(UserRemoved { name: invited.name.clone() }));
         }
         Ok(events)
+    }
+
+    fn other_invites(&self, name: &UserName, now: Timestamp) -> impl Iterator<Item = &Invite> {
+        self.invites.values().filter(move |other| other.name != *name && other.expires_at > now)
     }
 
     fn check_new_user(&self, name: &UserName) -> Result<(), Refusal> {

@@ -74,7 +74,7 @@ impl Desk {
                 self.locked = Some(lock.reason.clone());
             }
             Event::Unlocked(_) => assert!(self.locked.take().is_some(), "the desk was unlocked without a lock"),
-            Event::UserInvited(invited) => self.invited(invited),
+            Event::UserInvited(invited) => self.invited(invited, at),
             Event::UserAdded(added) => {
                 self.invites.retain(|_, invite| invite.name != added.name);
                 let user = User { access: added.access, credential: added.credential, since: at.recorded_at };
@@ -116,8 +116,9 @@ impl Desk {
         }
     }
 
-    fn invited(&mut self, invited: &UserInvited) {
-        self.invites.retain(|_, invite| invite.name != invited.name);
+    /// Invitations that have run out go, so that they do not pile up.
+    fn invited(&mut self, invited: &UserInvited, at: &Stamp) {
+        self.invites.retain(|_, invite| invite.name != invited.name && invite.expires_at > at.recorded_at);
         let invite = Invite { name: invited.name.clone(), access: invited.access, expires_at: invited.expires_at };
         self.invites.insert(invited.credential, invite);
     }

@@ -1,4 +1,13 @@
-import type { Account, Accounts, Events, LockAnswer, Status, ToggleAnswer, User } from "./types";
+import type {
+  Account,
+  Accounts,
+  DeskEvent,
+  Events,
+  LockAnswer,
+  Status,
+  ToggleAnswer,
+  User,
+} from "./types";
 
 /** RFC 9457 problem details. `status` 0 means that no answer came at all. */
 export class Problem extends Error {
@@ -68,17 +77,44 @@ export function newKey(): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
+/** The server counts microseconds, the browser milliseconds: times turn here and nowhere else. */
+const ms = (micros: number) => micros / 1000;
+
+const account = (wire: Account): Account => ({
+  ...wire,
+  last_heartbeat_at: wire.last_heartbeat_at === null ? null : ms(wire.last_heartbeat_at),
+});
+
+export const event = (wire: DeskEvent): DeskEvent => ({
+  ...wire,
+  occurred_at: wire.occurred_at === null ? null : ms(wire.occurred_at),
+  received_at: wire.received_at === null ? null : ms(wire.received_at),
+  recorded_at: ms(wire.recorded_at),
+});
+
+const events = (wire: Events): Events => ({ ...wire, events: wire.events.map(event) });
+
 export const api = {
-  status: () => call<Status>("/api/status"),
+  status: async () => {
+    const status = await call<Status>("/api/status");
+    return { ...status, now: ms(status.now) };
+  },
 
-  accounts: (asOf?: string) =>
-    call<Accounts>(asOf ? `/api/accounts?as_of=${encodeURIComponent(asOf)}` : "/api/accounts"),
+  accounts: async (asOf?: string) => {
+    const path = asOf ? `/api/accounts?as_of=${encodeURIComponent(asOf)}` : "/api/accounts";
+    const answer = await call<Accounts>(path);
+    return { ...answer, at: ms(answer.at), accounts: answer.accounts.map(account) };
+  },
 
-  tail: (count: number, kind?: string) =>
-    call<Events>(`/api/events?tail=${count}${kind ? `&kind=${encodeURIComponent(kind)}` : ""}`),
+  tail: async (count: number, kind?: string) =>
+    events(
+      await call<Events>(
+        `/api/events?tail=${count}${kind ? `&kind=${encodeURIComponent(kind)}` : ""}`,
+      ),
+    ),
 
-  eventsFrom: (position: number, limit: number) =>
-    call<Events>(`/api/events?from=${position}&limit=${limit}`),
+  eventsFrom: async (position: number, limit: number) =>
+    events(await call<Events>(`/api/events?from=${position}&limit=${limit}`)),
 
   login: (name: string, password: string) => post<User>("/api/login", { name, password }),
 
@@ -87,12 +123,14 @@ export const api = {
 
   logout: () => post<void>("/api/logout"),
 
-  toggle: (account: Account, enabled: boolean, key: string) =>
-    post<ToggleAnswer>(
-      `/api/accounts/${account.role}/${encodeURIComponent(account.account)}/toggle`,
+  toggle: async (of: Account, enabled: boolean, key: string) => {
+    const answer = await post<ToggleAnswer>(
+      `/api/accounts/${of.role}/${encodeURIComponent(of.account)}/toggle`,
       { enabled },
-      { "If-Match": `"${account.revision}"`, "Idempotency-Key": key },
-    ),
+      { "If-Match": `"${of.revision}"`, "Idempotency-Key": key },
+    );
+    return { ...answer, account: account(answer.account) };
+  },
 
   lock: (locked: boolean, reason: string, key: string) =>
     post<LockAnswer>("/api/lock", { locked, reason }, { "Idempotency-Key": key }),

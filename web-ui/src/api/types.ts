@@ -1,4 +1,4 @@
-/** What the server's JSON means. Decimals arrive as strings, times as milliseconds since 1970. */
+/** What the server's JSON means. Decimals are strings; times are milliseconds since 1970 once `client` has turned them. */
 
 export type Role = "master" | "slave";
 export type Connection = "never" | "registered" | "online" | "lost" | "unregistered";

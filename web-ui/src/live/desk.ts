@@ -11,27 +11,6 @@ const REFETCH_MS = 1_000;
 const STATUS_MS = 15_000;
 const REPLAY_LENGTH = 2_000;
 
-/**
- * Kinds asked for when the page opens: heartbeats outnumber everything else, so the last
- * hundred events of all kinds may hold none that a person wants to read.
- */
-const QUIET_KINDS = [
-  "account_registered",
-  "account_unregistered",
-  "account_online",
-  "account_offline",
-  "intent_set",
-  "status_changed",
-  "link_added",
-  "link_removed",
-  "desk_locked",
-  "desk_unlocked",
-  "settings_changed",
-  "user_added",
-  "session_started",
-  "server_started",
-];
-
 /** Kinds that change what the header says: the desk's name, its version, who we are. */
 const STATUS_KINDS = new Set(["settings_changed", "server_started", "user_role_changed"]);
 
@@ -356,16 +335,17 @@ export class DeskStore {
   }
 }
 
-/** The last events, with and without heartbeats. A kind that cannot be had leaves a shorter list. */
+/**
+ * The last events, with and without heartbeats: these outnumber everything else, so the last hundred of all kinds may hold
+ * none that a person wants to read.
+ */
 async function lastEvents(): Promise<{ all: readonly DeskEvent[]; quiet: readonly DeskEvent[] }> {
   const all = merge([], (await api.tail(LIST_LENGTH)).events);
   const quiet = all.filter((event) => !isHeartbeat(event));
   if (quiet.length === all.length) return { all, quiet };
-  const older = await Promise.all(
-    QUIET_KINDS.map((kind) =>
-      api.tail(LIST_LENGTH, kind).catch((): Events => ({ position: 0, events: [], next: null })),
-    ),
-  );
-  const found = older.flatMap((page) => page.events).filter((event) => !isHeartbeat(event));
+  const older = await api
+    .tail(LIST_LENGTH, "!heartbeat_seen")
+    .catch((): Events => ({ position: 0, events: [], next: null }));
+  const found = older.events.filter((event) => !isHeartbeat(event));
   return { all, quiet: merge(quiet, found) };
 }

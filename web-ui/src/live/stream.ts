@@ -1,4 +1,4 @@
-import { Problem, readProblem } from "../api/client";
+import { event, Problem, readProblem } from "../api/client";
 import type { DeskEvent } from "../api/types";
 import { sseReader } from "./sse";
 
@@ -44,7 +44,7 @@ export async function follow(
       watchdog = setTimeout(stop, SILENCE_MS);
       handlers.onLife();
       for (const heard of read(decoder.decode(value, { stream: true }))) {
-        if (heard.type === "message") handlers.onEvent(JSON.parse(heard.data) as DeskEvent);
+        if (heard.type === "message") handlers.onEvent(event(JSON.parse(heard.data) as DeskEvent));
       }
     }
   } finally {

@@ -1,0 +1,192 @@
+//! A small log that grows as a desk would grow it: decided, numbered, folded, reacted to and committed.
+
+use super::*;
+use crate::commit::{Commit, Head, Reacted, Sealing, pack};
+use crate::id::{Epoch, NodeId, Role, StreamId};
+use crate::react::{Reaction, reactions};
+use crate::stream::{Decision, Stream};
+use crate::view::Fold;
+use std::collections::VecDeque;
+
+#[derive(Debug, Clone)]
+pub enum Wish {
+    Desk(desk::Command),
+    Account(account::Command),
+}
+
+#[derive(Debug, Default)]
+pub struct Log {
+    pub fold: Fold,
+    pub commits: Vec<Commit>,
+    pub records: Vec<Record>,
+    pub head: Head,
+    pub now: Timestamp,
+    committed: usize,
+    names: Vec<(StreamNo, StreamId)>,
+}
+
+impl Log {
+    pub fn new() -> Self {
+        let mut log = Log { now: START, ..Log::default() };
+        log.desk(desk::Command::Open { desk: desk_id(), build: "0.1.0".into() }).unwrap();
+        log
+    }
+
+    pub fn desk(&mut self, command: desk::Command) -> Result<usize, Denial> {
+        self.wish(&StreamId::Desk, Wish::Desk(command))
+    }
+    pub fn account(&mut self, to: &StreamId, command: account::Command) -> Result<usize, Denial> {
+        self.wish(to, Wish::Account(command))
+    }
+
+    /// Decides, appends and works the reactions off; how many events that made.
+    pub fn wish(&mut self, to: &StreamId, wish: Wish) -> Result<usize, Denial> {
+        let before = self.records.len();
+        let events = self.decide(to, wish)?;
+        let mut owed = VecDeque::new();
+        self.append(to, events, None, &mut owed);
+        while let Some(reaction) = owed.pop_front() {
+            let events = self.decide(&reaction.to, Wish::Account(reaction.command.clone()))?;
+            self.append(&reaction.to.clone(), events, Some(&reaction), &mut owed);
+        }
+        Ok(self.records.len() - before)
+    }
+
+    /// Records what a command was answered.
+    pub fn answer(&mut self, to: &StreamId, answer: Answer) {
+        let event = super::answered(self.records.len() as u64, answer);
+        self.append(to, vec![event], None, &mut VecDeque::new());
+    }
+
+    pub fn seal(&mut self) {
+        let open = &self.records[self.committed..];
+        if open.is_empty() {
+            return;
+        }
+        let sealing = Sealing {
+            previous: self.head,
+            now: self.now,
+            node: NodeId(Uuid::from_u128(1)),
+            epoch: Epoch(1),
+            reacted: Reacted::all_through(self.fold.truth.position()),
+        };
+        let commit = pack(&self.names, open, &sealing);
+        self.head = commit.head();
+        self.commits.push(commit);
+        self.committed = self.records.len();
+        self.names.clear();
+    }
+
+    fn decide(&self, to: &StreamId, wish: Wish) -> Result<Vec<Event>, Denial> {
+        let fallback = Settings::default();
+        let truth = &self.fold.truth;
+        let seen = truth.seen(self.now, self.now - Span::millis(3), &fallback);
+        match (to, wish) {
+            (StreamId::Desk, Wish::Desk(command)) => {
+                let new = desk::Desk::default();
+                let decided = truth.desk().unwrap_or(&new).decide(command, &seen).map_err(|no| no.denial())?;
+                Ok(decided.events.into_iter().map(Event::Desk).collect())
+            }
+            (StreamId::Account(role, id), Wish::Account(command)) => {
+                let new = account::Account::new(*role, id.clone());
+                let known = truth.account(to).unwrap_or(&new);
+                let Decision { events, .. } = known.decide(command, &seen).map_err(|no| no.denial())?;
+                Ok(events.into_iter().map(Event::Account).collect())
+            }
+            (to, wish) => panic!("{wish:?} is not for {to}"),
+        }
+    }
+
+    fn append(&mut self, to: &StreamId, events: Vec<Event>, from: Option<&Reaction>, owed: &mut VecDeque<Reaction>) {
+        for event in events {
+            let (stream, new) = self.fold.truth.enter(to);
+            if new {
+                self.names.push((stream, to.clone()));
+            }
+            let position = self.fold.truth.position().next();
+            let version = self.fold.truth.slot(stream).unwrap().version.next();
+            let record = Record {
+                occurred_at: self.now - Span::millis(50),
+                received_at: self.now - Span::millis(3),
+                recorded_at: self.now,
+                by: if from.is_some() { Principal::Desk } else { Principal::Terminal },
+                causation: from.map(|reaction| reaction.through.cause),
+                correlation: from.map_or(position, |reaction| reaction.correlation),
+                ..super::record(position.0, stream.0, version.0, event)
+            };
+            self.fold.apply(&record).unwrap();
+            owed.extend(reactions(&self.fold.truth, &record));
+            self.records.push(record);
+        }
+    }
+}
+
+/// What a random log is made of: what is done, to whom, and with what.
+pub type Step = (u8, u8, u8);
+
+const ACCOUNTS: [&str; 3] = ["A_1", "A_12", "B_7"];
+
+/// The log of a random day: terminals come, beat, fall silent and go, people switch and link, the desk answers and commits.
+pub fn day(steps: &[Step]) -> Log {
+    let mut log = Log::new();
+    for name in ["anna", "ben"] {
+        log.desk(desk::Command::AddUser { name: user(name), access: Access::Admin, credential: credential(1) })
+            .unwrap();
+    }
+    for step in steps {
+        log.now = log.now + Span::millis(i64::from(step.2) * 200);
+        do_step(&mut log, *step);
+    }
+    log.seal();
+    log
+}
+
+fn do_step(log: &mut Log, (what, whom, with): Step) {
+    let id = account_id(ACCOUNTS[usize::from(whom) % 3]);
+    let role = if whom & 4 == 0 { Role::Master } else { Role::Slave };
+    let to = StreamId::Account(role, id.clone());
+    let (slave, master) = (StreamId::slave(&id), account_id(ACCOUNTS[usize::from(with) % 3]));
+    let done = match what % 16 {
+        0 | 1 => log.account(&to, account::Command::Register(registered())),
+        2..=5 => log.account(&to, account::Command::Heartbeat(heartbeat(with % 4 != 0))),
+        6 => log.account(&to, account::Command::Unregister),
+        7 | 8 => log.account(&to, account::Command::SetIntent { enabled: with % 3 != 0 }),
+        9 | 10 => log.account(&slave, account::Command::Link { master }),
+        11 => log.account(&slave, account::Command::Unlink { master }),
+        12 => return check_silence(log),
+        13 => return log.seal(),
+        _ => log.desk(desk_command(with)),
+    };
+    let position = log.fold.truth.position();
+    let known = log.fold.truth.slot_of(&to).is_some();
+    match done {
+        Err(denial) if known => log.answer(&to, Answer::Refused(denial)),
+        Ok(count) if known && whom & 8 != 0 => {
+            log.answer(&to, Answer::Done { first: position, last: position, changed: count > 0 });
+        }
+        _ => {}
+    }
+}
+
+fn check_silence(log: &mut Log) {
+    let accounts: Vec<StreamId> = log.fold.truth.names().iter().map(|(_, id)| id.clone()).collect();
+    for id in accounts.iter().filter(|id| **id != StreamId::Desk) {
+        log.account(id, account::Command::CheckSilence).unwrap();
+    }
+}
+
+fn desk_command(with: u8) -> desk::Command {
+    use desk::Command;
+    let name = user(["anna", "ben", "carl"][usize::from(with / 8) % 3]);
+    let expires_at = START + Span::seconds(i64::from(with) * 10);
+    match with % 8 {
+        0 => Command::AddUser { name, access: Access::Admin, credential: credential(with.into()) },
+        1 => Command::RemoveUser { name },
+        2 => Command::Invite { name, access: Access::Viewer, credential: credential(with.into()), expires_at },
+        3 => Command::StartSession { session: credential(with.into()), name, expires_at, peer: "192.0.2.1".into() },
+        4 => Command::ChangePassword { name, credential: credential(with.into()), keep: None },
+        5 => Command::ChangeSettings(Settings { timeout_seconds: 2 + u32::from(with), ..Settings::default() }),
+        6 => Command::Lock { reason: reason("a random lock") },
+        _ => Command::Unlock { reason: reason("and off again") },
+    }
+}

@@ -1,0 +1,397 @@
+use super::*;
+use crate::account::{HeartbeatSeen, IntentSet, LinkAdded, LinkRemoved};
+use crate::commit::Unpacked;
+use crate::event::Unknown;
+use crate::sample::{self, START, account_id, credential, reason, user};
+use crate::time::Span;
+
+fn desk() -> Event {
+    Event::Desk(sample::desk_events().swap_remove(0))
+}
+fn intent(enabled: bool) -> Event {
+    Event::Account(account::Event::IntentSet(IntentSet { enabled }))
+}
+
+/// The desk is 0, the master A_1 is 1, the slave A_12 is 2; the desk is open.
+fn small() -> Truth {
+    let mut truth = Truth::default();
+    let names = ["desk", "master/A_1", "slave/A_12"].map(|id| id.parse().unwrap());
+    let names: Vec<_> = (0..).map(StreamNo).zip(names).collect();
+    truth.learn(&names).unwrap();
+    truth.apply(&sample::record(1, 0, 1, desk())).unwrap();
+    truth
+}
+
+#[test]
+fn a_hole_and_a_repeat_are_refused_by_name() {
+    for found in [0, 1, 3, u64::MAX] {
+        let (after, found) = (Position(1), Position(found));
+        let refused = small().apply(&sample::record(found.0, 1, 1, intent(true)));
+        assert_eq!(refused, Err(Unbelievable::Position { after, found }));
+    }
+}
+
+#[test]
+fn a_version_out_of_order_is_refused_by_name() {
+    for found in [0, 2, 3] {
+        let refused = small().apply(&sample::record(2, 1, found, intent(true)));
+        let (stream, after, found) = ("master/A_1".parse().unwrap(), Version(0), Version(found));
+        assert_eq!(refused, Err(Unbelievable::Version { position: Position(2), stream, after, found }));
+    }
+}
+
+#[test]
+fn a_stream_without_a_name_is_refused_by_name() {
+    let refused = small().apply(&sample::record(2, 3, 1, intent(true)));
+    assert_eq!(refused, Err(Unbelievable::Nameless { position: Position(2), number: StreamNo(3) }));
+}
+
+#[test]
+fn an_event_in_a_stream_of_another_kind_is_refused_by_name() {
+    for (number, event) in [(1, desk()), (2, desk()), (0, intent(true))] {
+        let mut truth = small();
+        let version = truth.slot(StreamNo(number)).unwrap().version.next();
+        let stream = truth.names().get(StreamNo(number)).unwrap().clone();
+        let refused = truth.apply(&sample::record(2, number, version.0, event));
+        assert_eq!(refused, Err(Unbelievable::Foreign { position: Position(2), stream }));
+    }
+}
+
+#[test]
+fn a_number_keeps_its_name_and_a_name_its_number() {
+    let learn = |number, id: &str| small().learn(&[(StreamNo(number), id.parse().unwrap())]);
+    assert_eq!(learn(1, "master/A_1"), Ok(()), "known already");
+    assert_eq!(learn(3, "slave/A_1"), Ok(()), "the next one");
+    for (number, id, known) in [
+        (1, "slave/A_1", "master/A_1"),
+        (1, "master/A_12", "master/A_1"),
+        (4, "slave/A_1", "not the next number"),
+        (3, "master/A_1", "not the next number"),
+    ] {
+        let (claimed, known) = (id.parse().unwrap(), known.to_string());
+        assert_eq!(learn(number, id), Err(Unbelievable::Renamed { number: StreamNo(number), known, claimed }));
+    }
+}
+
+#[test]
+fn a_quarantined_stream_is_passed_over_and_the_others_go_on() {
+    let mut truth = small();
+    let bad: StreamId = "master/A_1".parse().unwrap();
+    truth.quarantine(bad.clone());
+    assert!(truth.is_quarantined(&bad) && !truth.is_quarantined(&"slave/A_1".parse().unwrap()));
+    let before = truth.slot_of(&bad).cloned();
+    truth.apply(&sample::record(2, 1, 77, desk())).unwrap();
+    truth.apply(&sample::record(3, 2, 1, intent(true))).unwrap();
+    assert_eq!((truth.slot_of(&bad).cloned(), truth.position()), (before, Position(3)));
+    assert!(truth.account(&"slave/A_12".parse().unwrap()).unwrap().intent);
+    let hole = truth.apply(&sample::record(5, 1, 1, intent(true)));
+    assert!(matches!(hole, Err(Unbelievable::Position { .. })), "its place in the log counts all the same");
+}
+
+#[test]
+fn a_kind_of_a_later_build_takes_its_place_and_changes_nothing_else() {
+    for number in [0, 1] {
+        let mut truth = small();
+        let slot = truth.slot(StreamNo(number)).unwrap().clone();
+        let event = Event::Unknown(Unknown { number: 60_000, schema: 1, bytes: vec![1] });
+        truth.apply(&sample::record(2, number, slot.version.next().0, event)).unwrap();
+        let expected = Slot { version: slot.version.next(), touched: Position(2), ..slot };
+        assert_eq!(truth.slot(StreamNo(number)), Some(&expected));
+    }
+}
+
+#[test]
+fn a_stream_remembers_the_last_cause_that_it_reacted_to() {
+    let mut truth = small();
+    let causes = [Some(Position(9)), None, Some(Position(4)), Some(Position(12))];
+    for ((position, cause), expected) in (2..).zip(causes).zip([9, 9, 9, 12]) {
+        let record = Record { causation: cause, ..sample::record(position, 1, position - 1, intent(true)) };
+        truth.apply(&record).unwrap();
+        assert_eq!(truth.slot(StreamNo(1)).unwrap().reacted, Position(expected));
+    }
+}
+
+#[test]
+fn who_follows_a_master_is_what_the_links_say() {
+    let mut truth = small();
+    let (one, twelve) = (account_id("A_1"), account_id("A_12"));
+    let added = |master: &AccountId| account::Event::LinkAdded(LinkAdded { master: master.clone() });
+    let removed = account::Event::LinkRemoved(LinkRemoved { master: one.clone() });
+    let followers = |truth: &Truth, of: &AccountId| truth.slaves_of(of).cloned().collect::<Vec<_>>();
+    truth.apply(&sample::record(2, 2, 1, Event::Account(added(&one)))).unwrap();
+    assert_eq!((followers(&truth, &one), followers(&truth, &twelve)), (vec![twelve.clone()], vec![]));
+    truth.apply(&sample::record(3, 2, 2, Event::Account(added(&account_id("B_7"))))).unwrap();
+    truth.apply(&sample::record(4, 2, 3, Event::Account(removed))).unwrap();
+    assert_eq!(followers(&truth, &one), []);
+    assert_eq!(followers(&truth, &account_id("B_7")), [twelve]);
+}
+
+#[test]
+fn streams_are_looked_up_by_what_they_are() {
+    let truth = small();
+    let id = |text: &str| text.parse::<StreamId>().unwrap();
+    assert_eq!(truth.desk_id(), Some(sample::desk_id()));
+    assert!(truth.account(&id("master/A_1")).is_some() && truth.account(&id("slave/A_1")).is_none());
+    assert!(truth.account(&StreamId::Desk).is_none());
+    assert_eq!(truth.accounts().count(), 2);
+    assert!(truth.describe(&id("slave/B_7")).is_none());
+    assert_eq!(truth.describe(&StreamId::Desk).unwrap()["state"]["id"], sample::desk_id().to_string());
+}
+
+#[test]
+fn the_hash_does_not_depend_on_the_numbers_that_streams_got() {
+    let fold = |order: [&str; 3]| {
+        let mut truth = Truth::default();
+        let mut number = |id: &str| truth.enter(&id.parse().unwrap()).0;
+        for id in order {
+            number(id);
+        }
+        let [desk_no, master, slave] = ["desk", "master/A_1", "slave/A_12"].map(number);
+        for (position, number, event) in [(1, desk_no, desk()), (2, slave, intent(true)), (3, master, intent(false))] {
+            truth.apply(&sample::record(position, number.0, 1, event)).unwrap();
+        }
+        truth
+    };
+    let (one, other) = (fold(["desk", "master/A_1", "slave/A_12"]), fold(["slave/A_12", "desk", "master/A_1"]));
+    assert_ne!(one, other);
+    assert_eq!(one.hash(), other.hash());
+}
+
+/// A truth in which every part of a slot has something in it.
+fn full() -> Truth {
+    let mut truth = small();
+    let event = |name: &str| sample::events().into_iter().find(|event| event.kind().name == name).unwrap();
+    let mut place = |number: u32, event: Event| {
+        let (position, version) = (truth.position().next(), truth.slots[number as usize].version.next());
+        truth.apply(&sample::record(position.0, number, version.0, event)).unwrap();
+    };
+    for name in ["user_added", "user_invited", "session_started", "token_created", "command_answered"] {
+        place(0, event(name));
+    }
+    place(2, event("account_registered"));
+    place(2, event("heartbeat_seen"));
+    place(2, event("link_added"));
+    truth
+}
+
+type Change<T> = (&'static str, fn(&mut T));
+
+/// A field that is new must be named in one of these lists, or this does not build.
+fn desk_changes(desk: &Desk) -> Vec<Change<Desk>> {
+    let Desk { id: _, settings: _, locked: _, users: _, invites: _, sessions: _, tokens: _, .. } = desk;
+    let Desk { listening_since: _, cut_through: _, revision: _, .. } = desk;
+    vec![
+        ("id", |desk| desk.id = None),
+        ("settings.name", |desk| desk.settings.name.push('x')),
+        ("settings.timeout_seconds", |desk| desk.settings.timeout_seconds += 1),
+        ("settings.session_hours", |desk| desk.settings.session_hours += 1),
+        ("locked", |desk| desk.locked = Some(reason("x"))),
+        ("users", |desk| desk.users.clear()),
+        ("user.access", |desk| desk.users.get_mut(&user("anna")).unwrap().access = desk::Access::Viewer),
+        ("user.credential", |desk| desk.users.get_mut(&user("anna")).unwrap().credential = credential(99)),
+        ("user.since", |desk| desk.users.get_mut(&user("anna")).unwrap().since = START),
+        ("invites", |desk| desk.invites.clear()),
+        ("sessions", |desk| desk.sessions.clear()),
+        ("session.peer", |desk| desk.sessions.values_mut().for_each(|session| session.peer.push('x'))),
+        ("tokens", |desk| desk.tokens.clear()),
+        ("token.expires_at", |desk| desk.tokens.values_mut().for_each(|token| token.expires_at = None)),
+        ("listening_since", |desk| desk.listening_since = START),
+        ("cut_through", |desk| desk.cut_through = Position(3)),
+        ("revision", |desk| desk.revision = Version(3)),
+    ]
+}
+
+fn account_changes(account: &Account) -> Vec<Change<Account>> {
+    let Account { role: _, id: _, identity: _, intent: _, connection: _, figures: _, trade_allowed: _, .. } = account;
+    let Account { masters: _, status: _, warnings: _, revision: _, .. } = account;
+    vec![
+        ("role", |account| account.role = Role::Master),
+        ("id", |account| account.id = account_id("A_1")),
+        ("identity", |account| account.identity = None),
+        ("identity.name", |account| account.identity.as_mut().unwrap().name.push('x')),
+        ("intent", |account| account.intent = !account.intent),
+        ("connection", |account| account.connection = account::Connection::Lost),
+        ("figures", |account| account.figures = None),
+        ("figures.equity", |account| account.figures.as_mut().unwrap().equity = "1".parse().unwrap()),
+        ("figures.received_at", |account| account.figures.as_mut().unwrap().received_at = START),
+        ("trade_allowed", |account| account.trade_allowed = !account.trade_allowed),
+        ("masters", |account| account.masters.clear()),
+        ("status", |account| account.status = crate::reason::RuntimeStatus::Enabled),
+        ("warnings", |account| account.warnings = account.warnings.with(crate::reason::Warning::SlaveOffline)),
+        ("revision", |account| account.revision = Version(99)),
+    ]
+}
+
+fn slot_changes(slot: &Slot) -> Vec<Change<Slot>> {
+    let Slot { version: _, touched: _, answers: _, reacted: _, state: _ } = slot;
+    vec![
+        ("version", |slot| slot.version = slot.version.next()),
+        ("touched", |slot| slot.touched = slot.touched.next()),
+        ("answers", |slot| slot.answers = Answers::default()),
+        ("reacted", |slot| slot.reacted = slot.reacted.next()),
+    ]
+}
+
+#[test]
+fn any_changed_field_changes_the_hash() {
+    let good = full();
+    assert_eq!(good.hash(), full().hash());
+    let mut hashes = BTreeSet::from([good.hash()]);
+    let mut count = 1;
+    let mut differs = |what: &str, bad: &Truth| {
+        assert!(hashes.insert(bad.hash()), "{what} is not in the hash");
+        count += 1;
+    };
+    for (what, change) in slot_changes(&good.slots[0]) {
+        let mut bad = good.clone();
+        change(&mut bad.slots[0]);
+        differs(what, &bad);
+    }
+    for (what, change) in desk_changes(good.desk().unwrap()) {
+        let mut bad = good.clone();
+        let State::Desk(desk) = &mut bad.slots[0].state else { panic!("the desk is first") };
+        change(desk);
+        differs(what, &bad);
+    }
+    for (what, change) in account_changes(good.accounts().last().unwrap().1) {
+        let mut bad = good.clone();
+        let State::Account(account) = &mut bad.slots[2].state else { panic!("the slave is last") };
+        change(account);
+        differs(what, &bad);
+    }
+    assert_eq!(count, 36);
+}
+
+#[test]
+fn an_unbelievable_commit_is_refused_by_what_is_wrong_with_it() {
+    use crate::sample::log::Log;
+    use crate::view::{Fold, FoldError};
+    let mut log = Log::new();
+    log.seal();
+    let (mut fold, mut space) = (Fold::default(), Unpacked::default());
+    let mut count = 0;
+    fold.apply_commit(&log.commits[0], &mut space, |_, _| count += 1).unwrap();
+    assert_eq!((count, fold.truth.position()), (1, Position(1)));
+    let twice = fold.apply_commit(&log.commits[0], &mut space, |_, _| count += 1).unwrap_err();
+    assert!(matches!(twice, FoldError::Unbelievable(Unbelievable::Position { .. })), "{twice}");
+    let mut damaged = log.commits[0].clone();
+    damaged.kept.pop();
+    let damaged = fold.apply_commit(&damaged, &mut space, |_, _| count += 1).unwrap_err();
+    assert!(matches!(damaged, FoldError::Commit(_)), "{damaged}");
+    assert_eq!(count, 1);
+}
+
+/// Logs of random days, as a desk would write them.
+mod any_day {
+    use super::*;
+    use crate::commit::Head;
+    use crate::sample::log::{Log, Step, day};
+    use crate::view::Fold;
+    use proptest::prelude::*;
+
+    fn replayed(fold: &mut Fold, log: &Log, commits: std::ops::Range<usize>) {
+        let mut space = Unpacked::default();
+        for commit in &log.commits[commits] {
+            fold.apply_commit(commit, &mut space, |_, _| {}).unwrap();
+        }
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        prop::collection::vec(any::<Step>(), 1..120)
+    }
+
+    /// Counts of what a hundred fixed days hold: properties over logs in which nothing happens would prove nothing.
+    #[test]
+    fn the_days_are_worth_something() {
+        let mut kinds = BTreeMap::<&str, usize>::new();
+        let mut commits = 0;
+        for seed in 0u32..100 {
+            let mut state = seed.wrapping_mul(0x9e37_79b9).wrapping_add(1);
+            let mut byte = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            };
+            let log = day(&(0..100).map(|_| (byte(), byte(), byte())).collect::<Vec<_>>());
+            commits += log.commits.len();
+            log.records.iter().for_each(|record| *kinds.entry(record.event.kind().name).or_default() += 1);
+        }
+        assert!(commits > 300, "{commits}");
+        for name in ["heartbeat_seen", "account_offline", "status_changed", "link_removed", "master_noted"] {
+            assert!(kinds.get(name).is_some_and(|count| *count > 50), "{name}: {kinds:?}");
+        }
+        for name in ["command_answered", "session_ended", "user_removed", "desk_unlocked", "account_unregistered"] {
+            assert!(kinds.get(name).is_some_and(|count| *count > 10), "{name}: {kinds:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_replay_is_what_happened(steps in steps()) {
+            let log = day(&steps);
+            let mut head = Head::default();
+            for commit in &log.commits {
+                prop_assert_eq!(commit.check(&head), Ok(()));
+                head = commit.head();
+            }
+            let mut fold = Fold::default();
+            replayed(&mut fold, &log, 0..log.commits.len());
+            prop_assert_eq!(&fold, &log.fold);
+            prop_assert_eq!(fold.truth.hash(), log.fold.truth.hash());
+        }
+
+        #[test]
+        fn a_snapshot_and_its_tail_are_the_whole(steps in steps(), cut in any::<prop::sample::Index>()) {
+            let log = day(&steps);
+            let cut = cut.index(log.commits.len() + 1);
+            let mut before = Fold::default();
+            replayed(&mut before, &log, 0..cut);
+            let mut after = Fold::from_bytes(&before.to_bytes()).unwrap();
+            prop_assert_eq!(&after, &before);
+            replayed(&mut after, &log, cut..log.commits.len());
+            prop_assert_eq!(after.truth.hash(), log.fold.truth.hash());
+            prop_assert_eq!(after.views.hashes(), log.fold.views.hashes());
+            prop_assert_eq!(after, log.fold);
+        }
+
+        #[test]
+        fn what_a_desk_shows_follows_from_what_it_knows(steps in steps()) {
+            let truth = day(&steps).fold.truth;
+            for (_, account) in truth.accounts() {
+                let evaluated = account.evaluate();
+                prop_assert_eq!((account.status, account.warnings), (evaluated.status, evaluated.warnings));
+                for (master, seen) in &account.masters {
+                    prop_assert!(truth.slaves_of(master).any(|slave| *slave == account.id));
+                    let master = truth.account(&StreamId::master(master));
+                    let now = master.map_or(seen.status, |master| master.status);
+                    prop_assert_eq!(seen.status, now, "a slave knows an old status of its master");
+                }
+            }
+        }
+
+        #[test]
+        fn a_damaged_snapshot_never_panics(steps in steps(), place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut bytes = day(&steps[..steps.len().min(20)]).fold.to_bytes();
+            let at = place.index(bytes.len());
+            bytes[at] = byte;
+            let _ = Fold::from_bytes(&bytes);
+            let _ = Fold::from_bytes(&bytes[..at]);
+        }
+    }
+}
+
+/// A heartbeat of an older schema folds as the current one does.
+#[test]
+fn an_old_heartbeat_counts() {
+    let mut truth = full();
+    let sample = sample::events().into_iter().find(|event| event.kind().name == "heartbeat_seen").unwrap();
+    let (bytes, _) = sample::bytes_of(&sample, sample.kind(), 1);
+    let old = Event::decode(202, 1, &bytes).unwrap();
+    let record = sample::record(truth.position().next().0, 2, 4, old);
+    truth.apply(&record).unwrap();
+    let HeartbeatSeen { equity, .. } = sample::heartbeat(true);
+    let account = truth.account(&"slave/A_12".parse().unwrap()).unwrap();
+    let figures = account.figures.as_ref().unwrap();
+    assert_eq!((figures.equity, figures.received_at), (equity, record.recorded_at - Span::millis(2)));
+}

@@ -1,0 +1,137 @@
+use super::*;
+use crate::account::{self, StatusChanged};
+use crate::answer::{Answer, Denial};
+use crate::event::Event;
+use crate::id::{Position, StreamNo};
+use crate::reason::{RuntimeStatus, Warnings};
+use crate::sample::log::{Step, day};
+use crate::sample::{self, START};
+use crate::time::{Span, Timestamp};
+use proptest::prelude::*;
+
+const MINUTE: Span = Span::seconds(60);
+
+fn at(when: Timestamp, event: Event) -> Record {
+    Record { recorded_at: when, ..sample::record(1, 1, 1, event) }
+}
+
+fn beat(when: Timestamp) -> Record {
+    at(when, Event::Account(account::Event::HeartbeatSeen(sample::heartbeat(true))))
+}
+
+fn change(position: u64, stream: u32) -> Record {
+    let (old, new, warnings) = (RuntimeStatus::Disabled, RuntimeStatus::Connected, Warnings::NONE);
+    let event = account::Event::StatusChanged(StatusChanged { old, new, warnings });
+    sample::record(position, stream, position, Event::Account(event))
+}
+
+fn minute(when: Timestamp) -> i64 {
+    when.0.div_euclid(60_000_000)
+}
+
+#[test]
+fn an_hour_has_sixty_minutes_with_zeros_where_nothing_was() {
+    let (mut activity, truth) = (Activity::default(), Truth::default());
+    let start = minute(START);
+    assert_eq!(activity.hour(start), (start - 59..=start).map(|minute| (minute, 0)).collect::<Vec<_>>());
+    for (minutes, count) in [(0, 3), (2, 1), (59, 2)] {
+        (0..count).for_each(|_| activity.apply(&beat(START + Span(MINUTE.0 * minutes)), &truth));
+    }
+    let hour = activity.hour(start + 59);
+    let some: Vec<_> = hour.iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(some, [&(start, 3), &(start + 2, 1), &(start + 59, 2)]);
+    assert_eq!(hour.iter().map(|(minute, _)| *minute).collect::<Vec<_>>(), (start..start + 60).collect::<Vec<_>>());
+    assert_eq!(activity.hour(start + 60)[..2], [(start + 1, 0), (start + 2, 1)]);
+    assert_eq!(activity.hour(start + 500).iter().map(|(_, count)| count).sum::<u64>(), 0);
+}
+
+#[test]
+fn activity_keeps_an_hour_of_minutes_and_totals_for_ever() {
+    let (mut activity, truth) = (Activity::default(), Truth::default());
+    for minutes in 0..1000 {
+        activity.apply(&beat(START + Span(MINUTE.0 * minutes)), &truth);
+    }
+    assert!(activity.minutes.len() <= 60, "{}", activity.minutes.len());
+    assert_eq!(activity.kinds[&202], 1000);
+    assert!(activity.hour(minute(START) + 999).iter().all(|(_, count)| *count == 1));
+}
+
+#[test]
+fn a_clock_that_is_set_back_adds_to_the_minute_that_was() {
+    let (mut activity, truth) = (Activity::default(), Truth::default());
+    for minutes in [5, 6, 5, 6, 6, 5] {
+        activity.apply(&beat(START + Span(MINUTE.0 * minutes)), &truth);
+    }
+    assert_eq!(activity.hour(minute(START) + 6)[58..], [(minute(START) + 5, 3), (minute(START) + 6, 3)]);
+}
+
+#[test]
+fn activity_counts_commands_refusals_and_reactions() {
+    let (mut activity, truth) = (Activity::default(), Truth::default());
+    let refused = |code: &str| Answer::Refused(Denial { code: code.into(), ..sample::denial() });
+    let done = Answer::Done { first: Position(1), last: Position(1), changed: false };
+    for answer in [done, refused("desk_locked"), refused("link_known"), refused("desk_locked")] {
+        activity.apply(&at(START, sample::answered(1, answer)), &truth);
+    }
+    activity.apply(&Record { causation: Some(Position(1)), ..beat(START) }, &truth);
+    assert_eq!((activity.commands, activity.reactions), (4, 1));
+    assert_eq!(activity.refusals, [("desk_locked".to_string(), 2), ("link_known".to_string(), 1)].into());
+    assert_eq!(activity.kinds, [(1, 4), (202, 1)].into());
+}
+
+#[test]
+fn history_keeps_the_last_twenty_changes_of_each_and_counts_them_all() {
+    let (mut history, truth) = (History::default(), Truth::default());
+    for position in 1..=50 {
+        history.apply(&change(position, 1), &truth);
+    }
+    history.apply(&change(51, 2), &truth);
+    history.apply(&beat(START), &truth);
+    let positions = |stream| {
+        let (total, last) = history.of(StreamNo(stream));
+        (total, last.map(|change| change.position.0).collect::<Vec<_>>())
+    };
+    assert_eq!(positions(1), (50, (31..=50).collect()));
+    assert_eq!(positions(2), (1, vec![51]));
+    assert_eq!(positions(3), (0, vec![]));
+    let record = change(51, 2);
+    let expected = Transition {
+        position: Position(51),
+        at: record.recorded_at,
+        old: RuntimeStatus::Disabled,
+        new: RuntimeStatus::Connected,
+        warnings: Warnings::NONE,
+    };
+    assert_eq!(history.of(StreamNo(2)).1.collect::<Vec<_>>(), [&expected]);
+}
+
+#[test]
+fn every_view_has_a_hash_under_its_name() {
+    let views = Views::default();
+    assert_eq!(views.hashes().iter().map(|(name, _)| *name).collect::<Vec<_>>(), Views::NAMES);
+    let mut other = views.clone();
+    other.apply(&change(1, 1), &Truth::default());
+    for ((name, before), (_, after)) in views.hashes().into_iter().zip(other.hashes()) {
+        assert_ne!(before, after, "{name}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// The views that grew with the log are those that a rebuild makes from its records.
+    #[test]
+    fn a_view_that_grew_is_a_view_that_was_rebuilt(steps in prop::collection::vec(any::<Step>(), 1..120)) {
+        let log = day(&steps);
+        let mut views = Views::default();
+        let mut fold = Fold::default();
+        let mut space = Unpacked::default();
+        for commit in &log.commits {
+            fold.apply_commit(commit, &mut space, |truth, record| views.apply(record, truth)).unwrap();
+        }
+        prop_assert_eq!(views.hashes(), log.fold.views.hashes());
+        prop_assert_eq!(&views, &log.fold.views);
+        let counted: u64 = views.activity.kinds.values().sum();
+        prop_assert_eq!(counted, log.records.len() as u64);
+    }
+}

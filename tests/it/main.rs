@@ -1,0 +1,10 @@
+//! The program as its users meet it: real processes, sockets, files, kill -9.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
+#![allow(clippy::disallowed_methods, reason = "real processes live in real time")]
+
+mod client;
+mod desk;
+// mod http;
+mod kill;
+mod log;
+mod shim;
