@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod auth;
 pub mod desk;
 pub mod events;
+pub mod log;
 pub mod ops;
 pub mod people;
 pub mod problem;
@@ -88,6 +89,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(events::list)
                 .service(events::one)
                 .service(events::log)
+                .service(log::end)
+                .service(log::fold)
                 .service(desk::hash)
                 .service(desk::state)
                 .service(people::users)
