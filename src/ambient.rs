@@ -79,6 +79,11 @@ pub fn stopwatch() -> Instant {
     Instant::now()
 }
 
+/// How long ago a point was.
+pub fn elapsed(since: Instant) -> std::time::Duration {
+    since.elapsed()
+}
+
 /// Bytes that nobody can guess.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use tidehelm_actors::durable::Durable;
-use tidehelm_actors::port::{LogFault, Store};
+use tidehelm_actors::port::{LogFault, Saved, Store};
 use tidehelm_actors::restore::RestoreError;
 use tidehelm_actors::writer::{OpenError, restore};
 use tidehelm_events::codec;
@@ -72,16 +72,19 @@ impl History {
     ) -> Result<Position, HistoryError> {
         let mut store = self.turn().await?;
         let (mut last, mut looked, mut space) = (from, 0, Unpacked::default());
-        let mut cursor = from;
+        let (mut cursor, end) = (cursor_before(&mut **store, from.next()).await?, self.end());
         loop {
             let entries = store.read(cursor, PIECE).await?;
             if entries.is_empty() {
                 return Ok(last);
             }
             for entry in &entries {
+                if entry.head().position > end {
+                    return Ok(last);
+                }
                 cursor = entry.head().position;
                 let Entry::Commit(commit) = entry else {
-                    last = cursor;
+                    last = last.max(cursor);
                     continue;
                 };
                 commit.unpack_into(&mut space).map_err(|error| LogFault::new("unpacking a commit", error))?;
@@ -95,13 +98,22 @@ impl History {
                             return;
                         }
                     }
-                    last = cursor;
+                    last = last.max(cursor);
                 });
                 if !go_on {
                     return Ok(last);
                 }
             }
         }
+    }
+
+    /// The newest snapshot at or before a position; without one the base.
+    pub async fn saved(&self, before: Option<(Position, u16)>) -> Result<Option<Saved>, HistoryError> {
+        let mut store = self.turn().await?;
+        Ok(match before {
+            Some((position, schema)) => store.newest(position, schema).await?,
+            None => store.base().await?,
+        })
     }
 
     /// The state at a position.
@@ -136,6 +148,14 @@ impl History {
         Ok(self.store.lock().await)
     }
 
+    /// A commit is in the log a moment before the names in it are known.
+    fn end(&self) -> Position {
+        match &self.known {
+            Known::Read(..) => Position(u64::MAX),
+            Known::Live(durable) => durable.head().position,
+        }
+    }
+
     fn with_names(&self, look: impl FnOnce(&Names, DeskId)) {
         match &self.known {
             Known::Read(names, desk) => look(names, *desk),
@@ -145,6 +165,19 @@ impl History {
                 }
             }),
         }
+    }
+}
+
+/// A place from which reading shows the entry that holds a position: entries are read from their beginnings.
+pub async fn cursor_before(store: &mut dyn Store, position: Position) -> Result<Position, LogFault> {
+    let mut back = 1;
+    loop {
+        let after = Position(position.0.saturating_sub(back));
+        let shown = store.read(after, 1).await?.first().is_some_and(|entry| entry.first() <= position);
+        if shown || after == Position(0) {
+            return Ok(after);
+        }
+        back *= 8;
     }
 }
 

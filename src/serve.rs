@@ -95,7 +95,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     Ok(())
 }
 
-fn unreadable(error: &writer::OpenError) -> CliError {
+pub(crate) fn unreadable(error: &writer::OpenError) -> CliError {
     let exit = match error {
         writer::OpenError::Log(_) => Exit::Failed,
         writer::OpenError::Restore(_) | writer::OpenError::Commit(_) => Exit::VerificationFailed,
