@@ -7,6 +7,7 @@ use crate::writer::Job;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use tidehelm_events::commit::Hash;
+use tidehelm_events::id::Position;
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::truth;
 use tokio::sync::mpsc;
@@ -26,8 +27,8 @@ impl Default for Policy {
 
 pub enum Task {
     Show(Arc<Batch>),
-    /// A snapshot now, whatever the policy says.
-    Snapshot(tokio::sync::oneshot::Sender<()>),
+    /// A snapshot as soon as nothing is owed, whatever the policy says; the answer is where it stands.
+    Snapshot(tokio::sync::oneshot::Sender<Position>),
 }
 
 /// Batches wait here; while it is full the desk seals nothing.
@@ -40,15 +41,13 @@ pub fn spawn(
     policy: Policy,
 ) -> std::io::Result<(std_mpsc::SyncSender<Task>, std::thread::JoinHandle<()>)> {
     let (tasks, work) = std_mpsc::sync_channel(BATCHES_MAX);
-    let mut projector = Projector { durable, jobs, policy, saved_at: clock.now(), clock, events: 0 };
+    let mut projector =
+        Projector { durable, jobs, policy, saved_at: clock.now(), clock, events: 0, drained: true, wanted: Vec::new() };
     let thread = std::thread::Builder::new().name("projector".into()).spawn(move || {
         while let Ok(task) = work.recv() {
             match task {
                 Task::Show(batch) => projector.show(&batch),
-                Task::Snapshot(done) => {
-                    projector.snapshot();
-                    let _ = done.send(());
-                }
+                Task::Snapshot(done) => projector.snapshot_soon(done),
             }
         }
     })?;
@@ -62,6 +61,9 @@ struct Projector {
     policy: Policy,
     saved_at: Timestamp,
     events: u64,
+    /// Nothing is owed at the end of what was shown.
+    drained: bool,
+    wanted: Vec<tokio::sync::oneshot::Sender<Position>>,
 }
 
 impl Projector {
@@ -69,15 +71,31 @@ impl Projector {
         self.durable.take_in(batch);
         self.events += batch.records.len() as u64;
         let due = self.events >= self.policy.every_events || self.clock.now().since(self.saved_at) >= self.policy.every;
-        if due && batch.drained {
+        self.drained = batch.drained;
+        if self.drained && (due || !self.wanted.is_empty()) {
+            self.snapshot();
+        }
+    }
+
+    fn snapshot_soon(&mut self, done: tokio::sync::oneshot::Sender<Position>) {
+        self.wanted.push(done);
+        if self.drained {
             self.snapshot();
         }
     }
 
     fn snapshot(&mut self) {
-        if self.events == 0 {
-            return;
+        if self.events > 0 {
+            self.save();
         }
+        let position = self.durable.read(|fold| fold.truth.position());
+        for wanted in self.wanted.drain(..) {
+            // Who wanted it may have gone.
+            let _ = wanted.send(position);
+        }
+    }
+
+    fn save(&mut self) {
         let (position, bytes) = self.durable.read(|fold| (fold.truth.position(), fold.to_bytes()));
         let at = self.clock.now();
         let hash = Hash::of(&bytes);
