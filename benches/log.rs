@@ -1,5 +1,6 @@
 //! The log's figures, each beside its peer in the same run: `make bench`. Ratios count, since machines differ.
 //!
+//! `cargo bench --bench log -- append` runs the parts whose names begin so: append, callers, replay, restart, actors.
 //! `TIDEHELM_BENCH_EVENTS` says how many events the restart is measured with (10 million without it).
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot run should stop")]
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tidehelm::ambient::{DeskClock, uuid};
-use tidehelm::store::{Mode, SqliteOptions, SqliteStore};
+use tidehelm::store::{Mode, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
 use tidehelm_actors::desk::{Host, Parts, start};
 use tidehelm_actors::journal::Limits;
 use tidehelm_actors::memory::MemoryLog;
@@ -26,6 +27,10 @@ use tidehelm_events::id::{AccountId, DeskId, NodeId, Position, Principal, Role, 
 use tidehelm_events::react::Effect;
 use tidehelm_events::time::Span;
 use tidehelm_events::view::Fold;
+
+/// The binary's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const STREAMS: usize = 10_000;
 const APPENDED: usize = 1_000_000;
@@ -46,16 +51,32 @@ fn main() {
     let sync = sync_speed(dir.path());
     let tmpfs = if is_tmpfs(dir.path()) { ", tmpfs: no real disk" } else { "" };
     table.row("fdatasync of 4 KiB", format!("p50 {:.2} ms, p99 {:.2} ms{tmpfs}", sync.0 * 1e3, sync.1 * 1e3), "");
-    let (journal, shape) = journal_sqlite(&dir.path().join("journal"), &mut table);
-    let bare = bare_loop(dir.path(), &shape);
-    table.row("bare loop, same bytes, same commits", rate(bare), format!("journal is {:.0} %", 100.0 * journal / bare));
-    let rows = rusqlite_rows(dir.path(), &shape);
-    table.row("rusqlite, a row an event, same commits", rate(rows), format!("journal is {:.1} ×", journal / rows));
-    postgres(&mut table, journal);
-    callers(&dir.path().join("callers"), &mut table);
-    replay(&dir.path().join("journal"), &mut table);
-    restart(&dir.path().join("restart"), &mut table);
-    actors(&mut table);
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|wanted| part.starts_with(wanted.as_str()));
+    if wants("append") || wants("replay") {
+        let (journal, shape) = journal_sqlite(&dir.path().join("journal"), &mut table);
+        let bare = bare_loop(dir.path(), &shape);
+        table.row(
+            "bare loop, same bytes, same commits",
+            rate(bare),
+            format!("journal is {:.0} %", 100.0 * journal / bare),
+        );
+        let rows = rusqlite_rows(dir.path(), &shape);
+        table.row("rusqlite, a row an event, same commits", rate(rows), format!("journal is {:.2} ×", journal / rows));
+        postgres(&mut table, journal);
+    }
+    if wants("callers") {
+        callers(&dir.path().join("callers"), &mut table);
+    }
+    if wants("replay") {
+        replay(&dir.path().join("journal"), &mut table);
+    }
+    if wants("restart") {
+        restart(&dir.path().join("restart"), &mut table);
+    }
+    if wants("actors") {
+        actors(&mut table);
+    }
     table.print();
 }
 
@@ -322,8 +343,22 @@ fn rusqlite_rows(dir: &Path, shape: &Shape) -> f64 {
     position as f64 / started.elapsed().as_secs_f64()
 }
 
-fn postgres(table: &mut Table, _sqlite: f64) {
-    table.row("journal and PostgreSQL", "not run: TIDEHELM_TEST_POSTGRES is not set", "");
+/// The same through PostgreSQL, where the run was given one: `make bench` starts its own.
+fn postgres(table: &mut Table, sqlite: f64) {
+    let url = std::env::var("TIDEHELM_TEST_POSTGRES_SOCKET").or_else(|_| std::env::var("TIDEHELM_TEST_POSTGRES"));
+    let Ok(url) = url else {
+        return table.row("journal and PostgreSQL", "not run: TIDEHELM_TEST_POSTGRES is not set", "");
+    };
+    let per_second = actix::System::new().block_on(async {
+        let options = PostgresOptions { now: tidehelm::ambient::wall(), ..PostgresOptions::default() };
+        let store = Box::new(PostgresStore::open(&url, Mode::Write, options).await.unwrap());
+        let desk = Desk::start(store, Span::millis(20), u64::MAX).await;
+        desk.register(STREAMS).await;
+        let per_second = desk.beat(APPENDED, STREAMS, 60_000).await;
+        desk.host.stop().await;
+        per_second
+    });
+    table.row("journal and PostgreSQL", rate(per_second), format!("{:.0} % of SQLite", 100.0 * per_second / sqlite));
 }
 
 /// Callers that wait for each heartbeat to be durable before the next.

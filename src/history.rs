@@ -72,13 +72,16 @@ impl History {
     ) -> Result<Position, HistoryError> {
         let mut store = self.turn().await?;
         let (mut last, mut looked, mut space) = (from, 0, Unpacked::default());
-        let mut cursor = from;
+        let (mut cursor, end) = (from, self.end());
         loop {
             let entries = store.read(cursor, PIECE).await?;
             if entries.is_empty() {
                 return Ok(last);
             }
             for entry in &entries {
+                if entry.head().position > end {
+                    return Ok(last);
+                }
                 cursor = entry.head().position;
                 let Entry::Commit(commit) = entry else {
                     last = last.max(cursor);
@@ -143,6 +146,14 @@ impl History {
     async fn turn(&self) -> Result<MutexGuard<'_, Box<dyn Store>>, HistoryError> {
         let _waiting = self.waiting.try_acquire().map_err(|_| HistoryError::Busy)?;
         Ok(self.store.lock().await)
+    }
+
+    /// A commit is in the log a moment before the names in it are known.
+    fn end(&self) -> Position {
+        match &self.known {
+            Known::Read(..) => Position(u64::MAX),
+            Known::Live(durable) => durable.head().position,
+        }
     }
 
     fn with_names(&self, look: impl FnOnce(&Names, DeskId)) {

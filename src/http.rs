@@ -20,7 +20,7 @@ use crate::telemetry::Metrics;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{Compress, NormalizePath, TrailingSlash};
-use actix_web::{HttpMessage, HttpRequest, web};
+use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
 use auth::{Caller, Strangers};
 use problem::Problem;
 use serde::de::DeserializeOwned;
@@ -137,12 +137,20 @@ pub fn application(
             let started = ambient::stopwatch();
             let method = request.method().to_string();
             let span = tracing::info_span!("request", %method, path = request.path(), id = %id);
-            let refused = auth::foreign(request.request(), &app.config);
-            let answer = service.call(request);
+            let answer = match auth::foreign(request.request(), &app.config) {
+                Some(problem) => Err(request.into_response(problem.error_response()).map_into_right_body()),
+                None => Ok(service.call(request)),
+            };
             async move {
-                let mut response = match refused {
-                    Some(problem) => return Err(problem.into()),
-                    None => answer.await?,
+                let mut response = match answer {
+                    Ok(answer) => {
+                        let response = answer.await?;
+                        match Problem::of_framework(response.response()) {
+                            Some(problem) => response.into_response(problem.error_response()).map_into_right_body(),
+                            None => response.map_into_left_body(),
+                        }
+                    }
+                    Err(refused) => refused,
                 };
                 finish(&app, &mut response, &id, &method, started.elapsed());
                 Ok(response)
@@ -179,7 +187,7 @@ fn request_id(headers: &header::HeaderMap) -> String {
 fn finish<B>(app: &App, response: &mut ServiceResponse<B>, id: &str, method: &str, took: Duration) {
     let route = response.request().match_pattern().unwrap_or_else(|| "other".into());
     let status = response.status();
-    app.metrics.requests.with_label_values(&[method, route.as_str(), status.as_str()]).inc();
+    app.metrics.requests.with_label_values(&[known_method(method), route.as_str(), status.as_str()]).inc();
     app.metrics.request_seconds.with_label_values(&[route.as_str()]).observe(took.as_secs_f64());
     tracing::debug!(status = status.as_u16(), micros = took.as_micros() as u64, "answered");
     let happened = response.request().extensions().get::<Happened>().and_then(|happened| happened.header());
@@ -200,6 +208,14 @@ fn finish<B>(app: &App, response: &mut ServiceResponse<B>, id: &str, method: &st
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+}
+
+/// Anybody can make up methods; metrics have a bounded number of labels.
+fn known_method(method: &str) -> &str {
+    match method {
+        "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH" => method,
+        _ => "other",
     }
 }
 
@@ -292,8 +308,10 @@ pub fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        let field = if path == "." { "body".to_string() } else { path };
-        Problem::invalid(&field, error.into_inner())
+        // Where the text breaks off there is no field to name.
+        let path = path.trim_end_matches('?').trim_end_matches('.');
+        let field = if path.is_empty() { "body" } else { path };
+        Problem::invalid(field, error.into_inner())
     })?;
     deserializer.end().map_err(|error| Problem::invalid("body", error))?;
     Ok(parsed)

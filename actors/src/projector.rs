@@ -27,7 +27,7 @@ impl Default for Policy {
 
 pub enum Task {
     Show(Arc<Batch>),
-    /// A snapshot as soon as nothing is owed, whatever the policy says; the answer is where it stands.
+    /// A snapshot now, whatever the policy says; the answer is where it stands, and none comes while a reaction is owed.
     Snapshot(tokio::sync::oneshot::Sender<Position>),
 }
 
@@ -41,13 +41,15 @@ pub fn spawn(
     policy: Policy,
 ) -> std::io::Result<(std_mpsc::SyncSender<Task>, std::thread::JoinHandle<()>)> {
     let (tasks, work) = std_mpsc::sync_channel(BATCHES_MAX);
-    let mut projector =
-        Projector { durable, jobs, policy, saved_at: clock.now(), clock, events: 0, drained: true, wanted: Vec::new() };
+    let mut projector = Projector { durable, jobs, policy, saved_at: clock.now(), clock, events: 0, drained: true };
     let thread = std::thread::Builder::new().name("projector".into()).spawn(move || {
         while let Ok(task) = work.recv() {
             match task {
                 Task::Show(batch) => projector.show(&batch),
-                Task::Snapshot(done) => projector.snapshot_soon(done),
+                Task::Snapshot(done) => {
+                    projector.snapshot();
+                    projector.answer(done);
+                }
             }
         }
     })?;
@@ -61,41 +63,32 @@ struct Projector {
     policy: Policy,
     saved_at: Timestamp,
     events: u64,
-    /// Nothing is owed at the end of what was shown.
+    /// No reaction was owed at the end of what is shown: a snapshot of anything else would lose the debt.
     drained: bool,
-    wanted: Vec<tokio::sync::oneshot::Sender<Position>>,
 }
 
 impl Projector {
     fn show(&mut self, batch: &Arc<Batch>) {
         self.durable.take_in(batch);
         self.events += batch.records.len() as u64;
-        let due = self.events >= self.policy.every_events || self.clock.now().since(self.saved_at) >= self.policy.every;
         self.drained = batch.drained;
-        if self.drained && (due || !self.wanted.is_empty()) {
+        let due = self.events >= self.policy.every_events || self.clock.now().since(self.saved_at) >= self.policy.every;
+        if due {
             self.snapshot();
         }
     }
 
-    fn snapshot_soon(&mut self, done: tokio::sync::oneshot::Sender<Position>) {
-        self.wanted.push(done);
+    fn answer(&self, done: tokio::sync::oneshot::Sender<Position>) {
         if self.drained {
-            self.snapshot();
+            // Who wanted it may have gone.
+            let _ = done.send(self.durable.read(|fold| fold.truth.position()));
         }
     }
 
     fn snapshot(&mut self) {
-        if self.events > 0 {
-            self.save();
+        if self.events == 0 || !self.drained {
+            return;
         }
-        let position = self.durable.read(|fold| fold.truth.position());
-        for wanted in self.wanted.drain(..) {
-            // Who wanted it may have gone.
-            let _ = wanted.send(position);
-        }
-    }
-
-    fn save(&mut self) {
         let (position, bytes) = self.durable.read(|fold| (fold.truth.position(), fold.to_bytes()));
         let at = self.clock.now();
         let hash = Hash::of(&bytes);

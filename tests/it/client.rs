@@ -8,7 +8,7 @@ use std::time::Duration;
 /// One caller: where to, and by what it is known.
 #[derive(Debug, Clone)]
 pub struct Client {
-    agent: ureq::Agent,
+    pub agent: ureq::Agent,
     pub base: String,
     pub token: Option<String>,
     pub cookie: Option<String>,
@@ -117,7 +117,8 @@ impl<'a> Call<'a> {
         let headers = response.headers().iter();
         let headers = headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
         let (status, headers) = (response.status().as_u16(), headers.collect());
-        let text = response.body_mut().with_config().limit(1 << 30).read_to_string()?;
+        let bytes = response.body_mut().with_config().limit(1 << 30).read_to_vec()?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         Ok(Reply { status, headers, text })
     }
 

@@ -47,7 +47,10 @@ impl Launch {
     /// The command line, without what this test's own environment would say to the desk.
     pub fn command(&self) -> Command {
         let mut command = tidehelm();
-        command.arg("serve").args(["--bind", "127.0.0.1:0", "--data"]).arg(&self.dir).args(&self.args);
+        command.arg("serve").arg("--data").arg(&self.dir).args(&self.args);
+        if !self.args.iter().any(|arg| arg == "--bind") {
+            command.args(["--bind", "127.0.0.1:0"]);
+        }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -166,6 +169,11 @@ impl Desk {
 
     pub fn client(&self) -> Client {
         Client::new(&self.base)
+    }
+
+    /// The same caller, after a restart.
+    pub fn again(&self, client: &Client) -> Client {
+        Client { base: self.base.clone(), ..client.clone() }
     }
 
     pub fn pid(&self) -> u32 {

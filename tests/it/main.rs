@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
 #![allow(clippy::disallowed_methods, reason = "real processes live in real time")]
 
+mod bad;
 mod client;
+mod clock;
 mod desk;
-// mod http;
+mod http;
 mod kill;
+mod liveness;
 mod log;
+mod power;
 mod shim;
