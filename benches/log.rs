@@ -28,6 +28,10 @@ use tidehelm_events::react::Effect;
 use tidehelm_events::time::Span;
 use tidehelm_events::view::Fold;
 
+/// The binary's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const STREAMS: usize = 10_000;
 const APPENDED: usize = 1_000_000;
 const ACTORS: usize = 100_000;

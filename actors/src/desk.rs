@@ -10,7 +10,7 @@ use crate::restore::Restored;
 use crate::writer::{self, Job};
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -179,7 +179,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
     });
     let desk = DeskActor {
         shard,
-        accounts: BTreeMap::new(),
+        accounts: HashMap::new(),
         jobs,
         tasks,
         unseen: None,
@@ -197,7 +197,12 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
         waiting: false,
     };
     let inflight = Arc::new(tokio::sync::Semaphore::new(inflight_max));
-    Ok(Host { front: desk.start(), durable, gauges, inflight })
+    let capacity = limits.open_events_max.min(1 << 16);
+    let front = DeskActor::create(|context| {
+        context.set_mailbox_capacity(capacity);
+        desk
+    });
+    Ok(Host { front, durable, gauges, inflight })
 }
 
 /// What all actors of this arbiter share: the journal, which one of them uses at a time.
@@ -237,7 +242,7 @@ impl Shard {
 
 pub struct DeskActor {
     shard: Rc<Shard>,
-    accounts: BTreeMap<StreamId, Addr<AccountActor>>,
+    accounts: HashMap<StreamId, Addr<AccountActor>>,
     jobs: mpsc::Sender<Job>,
     tasks: SyncSender<Task>,
     /// A batch that the projector had no room for: nothing is sealed until it has.
@@ -260,7 +265,6 @@ impl Actor for DeskActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        context.set_mailbox_capacity(self.limits.open_events_max.min(1 << 16));
         self.gauges.set_health(Health::Serving);
         *self.shard.desk.borrow_mut() = Some(context.address());
         self.note_start();
@@ -320,7 +324,7 @@ impl DeskActor {
         let (shard, mailbox, gauges) = (&self.shard, self.mailbox, &self.gauges);
         self.accounts.entry(account).or_insert_with(|| {
             gauges.accounts.fetch_add(1, Ordering::Relaxed);
-            AccountActor::new(shard.clone(), mailbox).start()
+            AccountActor::begin(shard.clone(), mailbox)
         })
     }
 

@@ -179,3 +179,50 @@ impl<L: CommitLog + Depot> Depot for FaultyLog<L> {
         self.log.base().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conform::sample::{Tale, node};
+    use tidehelm_actors::memory::MemoryLog;
+
+    #[tokio::test]
+    async fn each_fault_does_what_it_says() {
+        let script = Script::default();
+        let mut log = FaultyLog::new(MemoryLog::default(), script.clone());
+        for (fault, in_doubt, written) in [
+            (Fault::Refuse, false, false),
+            (Fault::DoubtLost, true, false),
+            (Fault::DoubtWritten, true, true),
+            (Fault::DoubtLate, true, true),
+        ] {
+            let mut tale = Tale::new(log.take_over(node()).await.unwrap());
+            script.then_well(1).then(fault.clone());
+            let fine = tale.next(1, 1);
+            log.append(&fine.commit, &fine.audit, &fine.expected).await.unwrap();
+            let next = tale.next(1, 1);
+            let outcome = log.append(&next.commit, &next.audit, &next.expected).await;
+            assert_eq!(matches!(outcome, Err(AppendFault::InDoubt(_))), in_doubt, "{fault:?}: {outcome:?}");
+            let end = if written { next.commit.head() } else { next.expected };
+            assert_eq!(log.head().await.unwrap(), end, "{fault:?}");
+        }
+        assert_eq!(script.played(), 4);
+        script.down(true);
+        assert!(log.head().await.is_err() && log.take_over(node()).await.is_err());
+        script.down(false);
+        log.head().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_late_commit_finds_that_somebody_has_taken_over() {
+        let script = Script::default();
+        let mut log = FaultyLog::new(MemoryLog::default(), script.clone());
+        let mut tale = Tale::new(log.take_over(node()).await.unwrap());
+        script.then(Fault::DoubtLate);
+        let late = tale.next(1, 1);
+        let _ = log.append(&late.commit, &late.audit, &late.expected).await;
+        let fresh = Tale::new(log.log.take_over(node()).await.unwrap()).next(1, 1);
+        log.append(&fresh.commit, &fresh.audit, &fresh.expected).await.unwrap();
+        assert_eq!(log.head().await.unwrap(), fresh.commit.head());
+    }
+}

@@ -1,7 +1,7 @@
 //! Commits that could have been: an account's heartbeats and what a person did about it.
 
 use tidehelm_events::account::{Event, HeartbeatSeen, IntentSet, StateHash};
-use tidehelm_events::commit::{Commit, Head, Reacted, Sealing, pack};
+use tidehelm_events::commit::{Commit, Hash, Head, Reacted, Sealing, pack};
 use tidehelm_events::envelope::{Class, Envelope, Record};
 use tidehelm_events::event;
 use tidehelm_events::id::{AccountId, CommandId, DeskId, NodeId, Position, Principal, StreamId, StreamNo, Version};
@@ -28,6 +28,11 @@ pub struct Next {
 impl Tale {
     pub fn new(head: Head) -> Self {
         Tale { head, version: Version(head.position.0) }
+    }
+
+    /// The version of an event that is there already and has an audit row.
+    pub fn next_version_of_kept(&self) -> Version {
+        self.version
     }
 
     /// The next commit, with so many events of telemetry and so many that are kept.
@@ -72,6 +77,16 @@ impl Tale {
         let audit = business.map(|record| record.envelope(DeskId(Uuid::from_u128(1)), &stream)).collect();
         self.head = commit.head();
         Next { commit, audit, expected }
+    }
+}
+
+impl Next {
+    /// Makes the commit so large, with bytes that mean nothing.
+    pub fn stretch(&mut self, bytes: usize) {
+        let blob = vec![7; bytes];
+        self.commit.header.telemetry_hash = Hash::of(&blob);
+        self.commit.telemetry = Some(blob);
+        self.commit.hash = self.commit.header.hash();
     }
 }
 
