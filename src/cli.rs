@@ -5,7 +5,18 @@ pub mod progress;
 pub mod time;
 
 mod config;
+mod diff;
+mod events;
+mod filter;
+mod people;
+mod replay;
 mod serve;
+mod snapshot;
+mod state;
+mod tail;
+mod target;
+mod trace;
+mod verify;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use output::{CliError, Done, Exit, Output};
@@ -61,6 +72,26 @@ impl Shared {
 enum Command {
     /// Run the desk: store, actors, API and page
     Serve(serve::Serve),
+    /// The last events of the log, and with --follow those that come
+    Tail(tail::Tail),
+    /// Look at single events
+    Events(events::Events),
+    /// The whole chain of an event or command: what caused what
+    Trace(trace::Trace),
+    /// The state of a stream, or a table of all accounts, now or as it was
+    State(state::State),
+    /// What changed between two moments
+    Diff(diff::Diff),
+    /// Fold the log from its start and say what was in it
+    Replay(replay::Replay),
+    /// Check every commit, and everything that follows from them
+    Verify(verify::Verify),
+    /// Write a snapshot now, so that the next start reads less
+    Snapshot(snapshot::Snapshot),
+    /// People who may use the desk
+    User(people::User),
+    /// Keys for programs
+    Token(people::Token),
     /// Show, check or write settings
     Config(config::Config),
     /// Print the OpenAPI document
@@ -77,6 +108,16 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Done {
     match cli.command {
         Command::Serve(command) => command.run(&cli.shared),
+        Command::Tail(command) => command.run(&cli.shared),
+        Command::Events(command) => command.run(&cli.shared),
+        Command::Trace(command) => command.run(&cli.shared),
+        Command::State(command) => command.run(&cli.shared),
+        Command::Diff(command) => command.run(&cli.shared),
+        Command::Replay(command) => command.run(&cli.shared),
+        Command::Verify(command) => command.run(&cli.shared),
+        Command::Snapshot(command) => command.run(&cli.shared),
+        Command::User(command) => command.run(&cli.shared),
+        Command::Token(command) => command.run(&cli.shared),
         Command::Config(command) => command.run(&cli.shared),
         Command::Openapi => print(&crate::http::spec::json()),
     }

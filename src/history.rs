@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use tidehelm_actors::durable::Durable;
-use tidehelm_actors::port::{LogFault, Store};
+use tidehelm_actors::port::{LogFault, Saved, Store};
 use tidehelm_actors::restore::RestoreError;
 use tidehelm_actors::writer::{OpenError, restore};
 use tidehelm_events::codec;
@@ -72,16 +72,19 @@ impl History {
     ) -> Result<Position, HistoryError> {
         let mut store = self.turn().await?;
         let (mut last, mut looked, mut space) = (from, 0, Unpacked::default());
-        let mut cursor = from;
+        let (mut cursor, end) = (from, self.end());
         loop {
             let entries = store.read(cursor, PIECE).await?;
             if entries.is_empty() {
                 return Ok(last);
             }
             for entry in &entries {
+                if entry.head().position > end {
+                    return Ok(last);
+                }
                 cursor = entry.head().position;
                 let Entry::Commit(commit) = entry else {
-                    last = cursor;
+                    last = last.max(cursor);
                     continue;
                 };
                 commit.unpack_into(&mut space).map_err(|error| LogFault::new("unpacking a commit", error))?;
@@ -95,13 +98,22 @@ impl History {
                             return;
                         }
                     }
-                    last = cursor;
+                    last = last.max(cursor);
                 });
                 if !go_on {
                     return Ok(last);
                 }
             }
         }
+    }
+
+    /// The newest snapshot at or before a position; without one the base.
+    pub async fn saved(&self, before: Option<(Position, u16)>) -> Result<Option<Saved>, HistoryError> {
+        let mut store = self.turn().await?;
+        Ok(match before {
+            Some((position, schema)) => store.newest(position, schema).await?,
+            None => store.base().await?,
+        })
     }
 
     /// The state at a position.
@@ -134,6 +146,14 @@ impl History {
     async fn turn(&self) -> Result<MutexGuard<'_, Box<dyn Store>>, HistoryError> {
         let _waiting = self.waiting.try_acquire().map_err(|_| HistoryError::Busy)?;
         Ok(self.store.lock().await)
+    }
+
+    /// A commit is in the log a moment before the names in it are known.
+    fn end(&self) -> Position {
+        match &self.known {
+            Known::Read(..) => Position(u64::MAX),
+            Known::Live(durable) => durable.head().position,
+        }
     }
 
     fn with_names(&self, look: impl FnOnce(&Names, DeskId)) {

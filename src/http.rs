@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod auth;
 pub mod desk;
 pub mod events;
+pub mod log;
 pub mod ops;
 pub mod people;
 pub mod problem;
@@ -14,11 +15,12 @@ use crate::ambient::{self, DeskClock};
 use crate::config::Config;
 use crate::history::{History, HistoryError};
 use crate::keys::Keys;
+use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{Compress, NormalizePath, TrailingSlash};
-use actix_web::{HttpMessage, HttpRequest, web};
+use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
 use auth::{Caller, Strangers};
 use problem::Problem;
 use serde::de::DeserializeOwned;
@@ -30,6 +32,7 @@ use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
 use tidehelm_events::answer::{Answer, BodyHash};
 use tidehelm_events::id::{CommandId, Position, StreamId, Version};
+use tidehelm_events::time::Timestamp;
 use tidehelm_events::view::Fold;
 use tracing::Instrument;
 
@@ -48,6 +51,10 @@ pub struct App {
     pub strangers: Strangers,
     pub sse: Arc<tokio::sync::Semaphore>,
     pub stopping: tokio::sync::watch::Receiver<bool>,
+    /// For questions about the store itself.
+    pub store: Store,
+    /// The store's sizes and when they were looked at: looking costs.
+    pub sizes: tokio::sync::Mutex<Option<(Timestamp, Sizes)>>,
 }
 
 pub type Data = web::Data<App>;
@@ -82,6 +89,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(events::list)
                 .service(events::one)
                 .service(events::log)
+                .service(log::end)
+                .service(log::fold)
+                .service(log::snapshot)
                 .service(desk::hash)
                 .service(desk::state)
                 .service(people::users)
@@ -127,12 +137,20 @@ pub fn application(
             let started = ambient::stopwatch();
             let method = request.method().to_string();
             let span = tracing::info_span!("request", %method, path = request.path(), id = %id);
-            let refused = auth::foreign(request.request(), &app.config);
-            let answer = service.call(request);
+            let answer = match auth::foreign(request.request(), &app.config) {
+                Some(problem) => Err(request.into_response(problem.error_response()).map_into_right_body()),
+                None => Ok(service.call(request)),
+            };
             async move {
-                let mut response = match refused {
-                    Some(problem) => return Err(problem.into()),
-                    None => answer.await?,
+                let mut response = match answer {
+                    Ok(answer) => {
+                        let response = answer.await?;
+                        match Problem::of_framework(response.response()) {
+                            Some(problem) => response.into_response(problem.error_response()).map_into_right_body(),
+                            None => response.map_into_left_body(),
+                        }
+                    }
+                    Err(refused) => refused,
                 };
                 finish(&app, &mut response, &id, &method, started.elapsed());
                 Ok(response)
@@ -146,6 +164,17 @@ pub fn application(
 #[derive(Clone)]
 pub struct RequestId(pub String);
 
+/// The events that answer a command, for the header `tidehelm-events`: a repeat shows the same ones.
+#[derive(Clone, Copy)]
+struct Happened(Option<(Position, Position)>);
+
+impl Happened {
+    fn header(self) -> Option<HeaderValue> {
+        let text = self.0.map_or_else(|| "none".into(), |(first, last)| format!("{first}..{last}"));
+        HeaderValue::from_str(&text).ok()
+    }
+}
+
 /// The caller's id where it is a decent one, else a new one.
 fn request_id(headers: &header::HeaderMap) -> String {
     let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
@@ -158,10 +187,14 @@ fn request_id(headers: &header::HeaderMap) -> String {
 fn finish<B>(app: &App, response: &mut ServiceResponse<B>, id: &str, method: &str, took: Duration) {
     let route = response.request().match_pattern().unwrap_or_else(|| "other".into());
     let status = response.status();
-    app.metrics.requests.with_label_values(&[method, route.as_str(), status.as_str()]).inc();
+    app.metrics.requests.with_label_values(&[known_method(method), route.as_str(), status.as_str()]).inc();
     app.metrics.request_seconds.with_label_values(&[route.as_str()]).observe(took.as_secs_f64());
     tracing::debug!(status = status.as_u16(), micros = took.as_micros() as u64, "answered");
+    let happened = response.request().extensions().get::<Happened>().and_then(|happened| happened.header());
     let headers = response.headers_mut();
+    if let Some(happened) = happened {
+        headers.insert(HeaderName::from_static("tidehelm-events"), happened);
+    }
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
@@ -175,6 +208,14 @@ fn finish<B>(app: &App, response: &mut ServiceResponse<B>, id: &str, method: &st
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+}
+
+/// Anybody can make up methods; metrics have a bounded number of labels.
+fn known_method(method: &str) -> &str {
+    match method {
+        "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH" => method,
+        _ => "other",
     }
 }
 
@@ -197,7 +238,8 @@ impl App {
         let reply = self.host.ask(order).await?;
         match reply.answer {
             Answer::Refused(denial) => Err(denial.into()),
-            Answer::Done { .. } => {
+            Answer::Done { first, last, changed } => {
+                request.extensions_mut().insert(Happened(changed.then_some((first, last))));
                 self.host.durable.shows(reply.position, SHOWN_WITHIN).await;
                 Ok(reply)
             }
@@ -266,8 +308,10 @@ pub fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        let field = if path == "." { "body".to_string() } else { path };
-        Problem::invalid(&field, error.into_inner())
+        // Where the text breaks off there is no field to name.
+        let path = path.trim_end_matches('?').trim_end_matches('.');
+        let field = if path.is_empty() { "body" } else { path };
+        Problem::invalid(field, error.into_inner())
     })?;
     deserializer.end().map_err(|error| Problem::invalid("body", error))?;
     Ok(parsed)

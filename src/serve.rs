@@ -57,7 +57,8 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let desk = restored.fold.truth.desk().cloned().unwrap_or_default();
     let keys = Keys::load(store.twin(), &desk).await?;
     let history_store = store.twin();
-    let retention_store = store.twin();
+    let (retention_store, table_store) = (store.twin(), store.twin());
+    let asked_store = store.twin();
     let clock = Arc::new(DeskClock::default());
     let host = start_desk(&config, store, clock.clone(), node, restored, head)?;
     let first = prepare(&host, &keys, &clock).await?;
@@ -72,6 +73,8 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         strangers: Strangers::default(),
         sse: Arc::new(tokio::sync::Semaphore::new(config.http.sse_clients_max)),
         stopping: stopping.clone(),
+        sizes: tokio::sync::Mutex::new(None),
+        store: asked_store,
         config,
     });
     let (server, address) = bind(&app)?;
@@ -79,7 +82,8 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     greet(scheme, address, first.as_deref());
     let handle = server.handle();
     actix::spawn(record_strangers(app.clone()));
-    let _ = retention_store;
+    actix::spawn(crate::retention::keep(app.clone(), retention_store));
+    actix::spawn(crate::tables::keep(app.clone(), table_store));
     let serving = actix::spawn(server);
     let why = wait_for_signal().await;
     tracing::info!(why, "stopping: finishing what was accepted");
@@ -91,7 +95,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     Ok(())
 }
 
-fn unreadable(error: &writer::OpenError) -> CliError {
+pub(crate) fn unreadable(error: &writer::OpenError) -> CliError {
     let exit = match error {
         writer::OpenError::Log(_) => Exit::Failed,
         writer::OpenError::Restore(_) | writer::OpenError::Commit(_) => Exit::VerificationFailed,
@@ -128,6 +132,7 @@ fn start_desk(
         mailbox: config.actors.mailbox,
         inflight_max: config.journal.inflight_commands_max,
         tick: config.actors.timeout_tick.into(),
+        renew_every: Duration::from(config.store.lease) / 5,
         restored,
         head,
     };

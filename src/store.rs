@@ -265,6 +265,14 @@ impl Reader {
     pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
         either!(self, reader => reader.read(after, limit).await)
     }
+    /// Entries that begin after a position, wherever the ones before them say that they end: for checking them.
+    pub async fn beginning_after(&self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
+        either!(self, reader => reader.beginning_after(after, limit).await)
+    }
+    /// Where the next entry begins, whether it can be read or not.
+    pub async fn next_beginning(&self, after: Position) -> Result<Option<Position>, LogFault> {
+        either!(self, reader => reader.next_beginning(after).await)
+    }
     pub async fn head(&self) -> Result<Head, LogFault> {
         either!(self, reader => reader.head().await)
     }

@@ -3,7 +3,7 @@
 use crate::desk::Shard;
 use crate::journal::Fault;
 use crate::node::Order;
-use actix::{Actor, Context, Handler, Message};
+use actix::{Actor, Addr, Context, Handler, Message};
 use std::rc::Rc;
 use tokio::sync::oneshot;
 
@@ -35,21 +35,20 @@ impl Ticket {
 
 pub struct AccountActor {
     shard: Rc<Shard>,
-    mailbox: usize,
 }
 
 impl AccountActor {
-    pub fn new(shard: Rc<Shard>, mailbox: usize) -> Self {
-        AccountActor { shard, mailbox }
+    /// Starts it with a mailbox that refuses more than so many orders.
+    pub fn begin(shard: Rc<Shard>, mailbox: usize) -> Addr<Self> {
+        AccountActor::create(|context| {
+            context.set_mailbox_capacity(mailbox);
+            AccountActor { shard }
+        })
     }
 }
 
 impl Actor for AccountActor {
     type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Context<Self>) {
-        context.set_mailbox_capacity(self.mailbox);
-    }
 }
 
 impl Handler<Deliver> for AccountActor {

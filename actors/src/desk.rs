@@ -8,9 +8,9 @@ use crate::port::{AppendFault, Clock, Outlet, Store};
 use crate::projector::{self, Task};
 use crate::restore::Restored;
 use crate::writer::{self, Job};
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -19,7 +19,7 @@ use std::time::Duration;
 use tidehelm_events::answer::BodyHash;
 use tidehelm_events::commit::Head;
 use tidehelm_events::desk as events;
-use tidehelm_events::id::{DeskId, Epoch, NodeId, Principal, StreamId};
+use tidehelm_events::id::{DeskId, Epoch, NodeId, Position, Principal, StreamId};
 use tokio::sync::{mpsc, oneshot};
 
 /// Seals what waits.
@@ -37,6 +37,11 @@ struct Lapsed;
 #[rtype(result = "()")]
 pub struct Stop(pub oneshot::Sender<()>);
 
+/// A snapshot is wanted now.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Keep(oneshot::Sender<Position>);
+
 /// What the desk needs to run.
 pub struct Parts {
     pub store: Box<dyn Store>,
@@ -51,6 +56,8 @@ pub struct Parts {
     pub mailbox: usize,
     pub inflight_max: usize,
     pub tick: Duration,
+    /// An idle desk says so often that it lives: a few times a lease.
+    pub renew_every: Duration,
     pub restored: Restored,
     pub head: Head,
 }
@@ -140,6 +147,13 @@ impl Host {
         sent.map(|()| receiver).map_err(|_| Fault::Overloaded)
     }
 
+    /// Writes a snapshot as soon as it can be, and says where it stands.
+    pub async fn snapshot(&self) -> Result<Position, Fault> {
+        let (sender, receiver) = oneshot::channel();
+        self.front.try_send(Keep(sender)).map_err(|_| Fault::Overloaded)?;
+        receiver.await.map_err(|_| Fault::Overloaded)
+    }
+
     /// Makes durable what was accepted, saves a snapshot and gives the log back.
     pub async fn stop(&self) {
         let (sender, receiver) = oneshot::channel();
@@ -162,6 +176,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
         mailbox,
         inflight_max,
         tick,
+        renew_every,
         restored,
         head,
     } = parts;
@@ -179,7 +194,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
     });
     let desk = DeskActor {
         shard,
-        accounts: BTreeMap::new(),
+        accounts: HashMap::new(),
         jobs,
         tasks,
         unseen: None,
@@ -192,12 +207,18 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
         limits,
         mailbox,
         tick,
+        renew_every,
         epoch: head.epoch,
         stopped: Vec::new(),
         waiting: false,
     };
     let inflight = Arc::new(tokio::sync::Semaphore::new(inflight_max));
-    Ok(Host { front: desk.start(), durable, gauges, inflight })
+    let capacity = limits.open_events_max.min(1 << 16);
+    let front = DeskActor::create(|context| {
+        context.set_mailbox_capacity(capacity);
+        desk
+    });
+    Ok(Host { front, durable, gauges, inflight })
 }
 
 /// What all actors of this arbiter share: the journal, which one of them uses at a time.
@@ -237,7 +258,7 @@ impl Shard {
 
 pub struct DeskActor {
     shard: Rc<Shard>,
-    accounts: BTreeMap<StreamId, Addr<AccountActor>>,
+    accounts: HashMap<StreamId, Addr<AccountActor>>,
     jobs: mpsc::Sender<Job>,
     tasks: SyncSender<Task>,
     /// A batch that the projector had no room for: nothing is sealed until it has.
@@ -251,6 +272,7 @@ pub struct DeskActor {
     limits: Limits,
     mailbox: usize,
     tick: Duration,
+    renew_every: Duration,
     epoch: Epoch,
     stopped: Vec<oneshot::Sender<()>>,
     waiting: bool,
@@ -260,12 +282,11 @@ impl Actor for DeskActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        context.set_mailbox_capacity(self.limits.open_events_max.min(1 << 16));
         self.gauges.set_health(Health::Serving);
         *self.shard.desk.borrow_mut() = Some(context.address());
         self.note_start();
         context.run_interval(self.tick, Self::ticked);
-        context.run_interval(Duration::from_secs(2), Self::renew);
+        context.run_interval(self.renew_every, Self::renew);
     }
 }
 
@@ -304,6 +325,17 @@ impl Handler<Lapsed> for DeskActor {
     }
 }
 
+impl Handler<Keep> for DeskActor {
+    type Result = ();
+
+    /// Where the projector has no room the sender is dropped, which is the answer.
+    fn handle(&mut self, keep: Keep, _: &mut Context<Self>) {
+        if self.make_room() {
+            let _ = self.tasks.try_send(Task::Snapshot(keep.0));
+        }
+    }
+}
+
 impl Handler<Stop> for DeskActor {
     type Result = ();
 
@@ -320,7 +352,7 @@ impl DeskActor {
         let (shard, mailbox, gauges) = (&self.shard, self.mailbox, &self.gauges);
         self.accounts.entry(account).or_insert_with(|| {
             gauges.accounts.fetch_add(1, Ordering::Relaxed);
-            AccountActor::new(shard.clone(), mailbox).start()
+            AccountActor::begin(shard.clone(), mailbox)
         })
     }
 
@@ -531,6 +563,6 @@ impl DeskActor {
                 let _ = waiting.send(());
             }
         };
-        context.spawn(ending.into_actor(self));
+        context.spawn(ending.into_actor(self).map(|(), _, context| context.stop()));
     }
 }

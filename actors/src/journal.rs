@@ -24,7 +24,7 @@ use tidehelm_events::truth::Truth;
 pub struct Limits {
     /// A commit holds no more events than this; what follows goes into the next one.
     pub batch_events_max: usize,
-    /// With more accepted and not yet durable, orders are told to come again.
+    /// With more accepted and not yet durable, orders are told to come again; all but the desk's own, which come only once.
     pub open_events_max: usize,
     /// Telemetry alone waits this long for company.
     pub telemetry_wait: Span,
@@ -102,15 +102,22 @@ pub struct Journal<T> {
     limits: Limits,
     now: Timestamp,
     durable: Head,
+    /// Full, and waiting for the commit before them.
+    closed: VecDeque<Closed<T>>,
     open: Open<T>,
     flight: Option<Flight<T>>,
     /// Reactions that are decided but not yet worked off, in the order of their causes.
     debts: VecDeque<Reaction>,
     watch: Watch,
+    /// When a heartbeat was last turned away: before that, silence may be ours.
+    deaf_until: Option<Timestamp>,
     tally: Tally,
+    /// A bug that the world must notice: slaves that are offline are not told.
+    #[cfg(test)]
+    pub(crate) skip_offline: bool,
 }
 
-/// Accepted since the last commit was sealed.
+/// Accepted since the last commit was closed.
 struct Open<T> {
     names: Vec<(StreamNo, StreamId)>,
     records: Vec<Record>,
@@ -118,6 +125,12 @@ struct Open<T> {
     effects: Vec<Effect>,
     urgent: bool,
     since: Timestamp,
+}
+
+/// What one commit will hold, and how far reactions had been worked off when it was full.
+struct Closed<T> {
+    open: Open<T>,
+    reacted: Reacted,
 }
 
 struct Flight<T> {
@@ -152,10 +165,14 @@ impl<T> Journal<T> {
             limits,
             now: head.committed_at,
             durable: head,
+            closed: VecDeque::new(),
             open: Open::default(),
             flight: None,
             debts: restored.debts.into(),
+            deaf_until: None,
             tally: Tally::default(),
+            #[cfg(test)]
+            skip_offline: false,
         };
         journal.work_off();
         journal
@@ -178,7 +195,7 @@ impl<T> Journal<T> {
         self.flight.is_some()
     }
     pub fn is_idle(&self) -> bool {
-        self.flight.is_none() && self.open.records.is_empty() && self.open.replies.is_empty()
+        self.flight.is_none() && self.closed.is_empty() && self.open.records.is_empty() && self.open.replies.is_empty()
     }
     pub fn debts(&self) -> usize {
         self.debts.len()
@@ -192,10 +209,14 @@ impl<T> Journal<T> {
     pub fn submit(&mut self, order: Order, ticket: T, now: Timestamp) -> Result<(), (T, Fault)> {
         self.advance(now);
         self.tally.orders += 1;
-        if self.under_way() >= self.limits.open_events_max {
+        if self.under_way() >= self.limits.open_events_max && order.by != Principal::Desk {
             self.tally.overloads += 1;
+            if let node::Command::Account(account::Command::Heartbeat(_)) = order.command {
+                self.deaf_until = Some(self.now);
+            }
             return Err((ticket, Fault::Overloaded));
         }
+        self.make_room();
         let answer = self.answer(&order, None, None);
         let position = self.truth.position();
         self.open.replies.push((ticket, Reply { answer, position }));
@@ -203,9 +224,14 @@ impl<T> Journal<T> {
         Ok(())
     }
 
-    /// Accounts whose silence has lasted too long: each is to be asked by [`check_silence`].
+    /// Accounts whose silence has lasted too long: each is to be asked by [`check_silence`]. After heartbeats were turned away
+    /// everybody has a timeout's grace, as after a start.
     pub fn silent(&mut self, now: Timestamp) -> Vec<StreamId> {
         self.advance(now);
+        let timeout = self.truth.desk().map_or(Span::default(), |desk| desk.settings.timeout());
+        if self.deaf_until.is_some_and(|until| self.now < until + timeout) {
+            return Vec::new();
+        }
         self.watch.due(&self.truth, self.now)
     }
 
@@ -214,6 +240,9 @@ impl<T> Journal<T> {
         if self.flight.is_some() || self.is_idle() {
             return None;
         }
+        if let Some(closed) = self.closed.front() {
+            return Some(closed.open.since);
+        }
         let full = self.open.records.len() >= self.limits.batch_events_max;
         let at_once = self.open.urgent || full || self.open.records.is_empty();
         Some(if at_once { self.open.since } else { self.open.since + self.limits.telemetry_wait })
@@ -221,29 +250,26 @@ impl<T> Journal<T> {
 
     /// Replies that need nothing more to be durable than is.
     pub fn release_ready(&mut self) -> Vec<(T, Reply)> {
-        if self.flight.is_none() && self.open.records.is_empty() {
+        if self.flight.is_none() && self.closed.is_empty() && self.open.records.is_empty() {
             return std::mem::take(&mut self.open.replies);
         }
         Vec::new()
     }
 
-    /// Closes the open commit, if there is one and none is in flight.
+    /// Makes the next commit, if there is something for it and none is in flight.
     pub fn seal(&mut self, now: Timestamp) -> Option<Sealed> {
         self.advance(now);
-        if self.flight.is_some() || self.open.records.is_empty() {
+        if self.flight.is_some() || (self.closed.is_empty() && self.open.records.is_empty()) {
             return None;
         }
-        let open = std::mem::take(&mut self.open);
-        let sealing = Sealing {
-            previous: self.durable,
-            now: self.now,
-            node: self.node,
-            epoch: self.epoch,
-            reacted: self.reacted(),
+        let Closed { open, reacted } = match self.closed.pop_front() {
+            Some(closed) => closed,
+            None => self.close(),
         };
+        let sealing = Sealing { previous: self.durable, now: self.now, node: self.node, epoch: self.epoch, reacted };
         let commit = pack(&open.names, &open.records, &sealing);
         let audit = self.audit_rows(&open.records);
-        let drained = self.debts.is_empty();
+        let drained = reacted == Reacted::all_through(commit.header.last);
         let batch = Arc::new(Batch { head: commit.head(), names: open.names, records: open.records, drained });
         self.flight = Some(Flight { head: commit.head(), batch, replies: open.replies, effects: open.effects });
         self.work_off();
@@ -264,11 +290,26 @@ impl<T> Journal<T> {
     /// this; a new one is restored from the log.
     pub fn forget(self) -> Vec<T> {
         let flying = self.flight.into_iter().flat_map(|flight| flight.replies);
-        flying.chain(self.open.replies).map(|(ticket, _)| ticket).collect()
+        let closed = self.closed.into_iter().flat_map(|closed| closed.open.replies);
+        flying.chain(closed).chain(self.open.replies).map(|(ticket, _)| ticket).collect()
     }
 
     fn under_way(&self) -> usize {
-        self.open.records.len() + self.flight.as_ref().map_or(0, |flight| flight.batch.records.len())
+        let closed: usize = self.closed.iter().map(|closed| closed.open.records.len()).sum();
+        self.open.records.len() + closed + self.flight.as_ref().map_or(0, |flight| flight.batch.records.len())
+    }
+
+    /// Closes the open commit while it is full; what is owed goes into the next one first.
+    fn make_room(&mut self) {
+        while self.open.records.len() >= self.limits.batch_events_max {
+            let closed = self.close();
+            self.closed.push_back(closed);
+            self.work_off();
+        }
+    }
+
+    fn close(&mut self) -> Closed<T> {
+        Closed { reacted: self.reacted(), open: std::mem::take(&mut self.open) }
     }
 
     fn advance(&mut self, now: Timestamp) {
@@ -319,9 +360,12 @@ impl<T> Journal<T> {
     }
 
     /// A refusal for a stream that does not exist is kept by the desk, so that a typing error makes no stream.
-    fn record_answer(&mut self, order: &Order, command_id: CommandId, answer: Answer, chain: Chain) {
+    fn record_answer(&mut self, order: &Order, id: CommandId, answer: Answer, chain: Chain) {
         let known = self.truth.names().number(&order.to).is_some() && !self.truth.is_quarantined(&order.to);
-        let to = if known { order.to.clone() } else { StreamId::Desk };
+        let (to, command_id) = match known {
+            true => (order.to.clone(), id),
+            false => (StreamId::Desk, node::kept_by_desk(order, id)),
+        };
         let answered = Answered { principal: order.by.clone(), command_id, body: order.body, answer };
         self.append(order, &to, Event::Answered(Box::new(answered)), chain);
     }
@@ -376,6 +420,10 @@ impl<T> Journal<T> {
         let cause = reaction.through.cause;
         if self.truth.slot_of(&reaction.to).is_some_and(|slot| slot.reacted >= cause) {
             self.tally.reactions_skipped += 1;
+            return;
+        }
+        #[cfg(test)]
+        if self.skip_offline && self.truth.account(&reaction.to).is_some_and(|slave| !slave.inputs().online) {
             return;
         }
         let order = Order {

@@ -9,6 +9,7 @@ use tidehelm_events::react::Effect;
 use tidehelm_events::stream::{Decision, Seen, Stream};
 use tidehelm_events::time::Timestamp;
 use tidehelm_events::truth::{State, Truth};
+use uuid::Uuid;
 
 /// A command on its way to a stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,13 +43,13 @@ pub enum Step {
     Refused(Denial),
 }
 
-/// Refuses in this order: quarantined, answered before, stale, then what the stream says.
+/// Refuses in this order: answered before, quarantined, stale, then what the stream says.
 pub fn step(truth: &Truth, order: &Order, now: Timestamp) -> Step {
-    if truth.is_quarantined(&order.to) {
-        return Step::Refused(quarantined(&order.to));
-    }
     if let Some(answer) = said(truth, order, now) {
         return Step::Said(answer);
+    }
+    if truth.is_quarantined(&order.to) {
+        return Step::Refused(quarantined(&order.to));
     }
     if let Some(denial) = stale(truth, order) {
         return Step::Refused(denial);
@@ -61,11 +62,11 @@ pub fn step(truth: &Truth, order: &Order, now: Timestamp) -> Step {
     }
 }
 
-/// The earlier answer under the order's id. Refusals of streams that do not exist are kept by the desk.
+/// The earlier answer under the order's id. Refusals of streams that do not exist or are not believed are kept by the desk.
 fn said(truth: &Truth, order: &Order, now: Timestamp) -> Option<Answer> {
     let id = order.id?;
-    for stream in [&order.to, &StreamId::Desk] {
-        let Some(slot) = truth.slot_of(stream) else { continue };
+    for (stream, id) in [(&order.to, id), (&StreamId::Desk, kept_by_desk(order, id))] {
+        let Some(slot) = truth.slot_of(stream).filter(|_| !truth.is_quarantined(stream)) else { continue };
         match slot.answers.look_up(&order.by, id, order.body, now) {
             Known::New => {}
             Known::Repeat(answer) => return Some(answer.clone()),
@@ -74,6 +75,15 @@ fn said(truth: &Truth, order: &Order, now: Timestamp) -> Option<Answer> {
         }
     }
     None
+}
+
+/// The id under which the desk keeps an answer for a stream that does not exist. `Terminal` is somebody only together with an
+/// account, and two terminals may well use the same key.
+pub(crate) fn kept_by_desk(order: &Order, id: CommandId) -> CommandId {
+    match (&order.by, &order.to) {
+        (Principal::Terminal, StreamId::Account(..)) => CommandId(Uuid::new_v5(&id.0, order.to.to_string().as_bytes())),
+        _ => id,
+    }
 }
 
 fn stale(truth: &Truth, order: &Order) -> Option<Denial> {

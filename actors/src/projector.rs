@@ -7,6 +7,7 @@ use crate::writer::Job;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use tidehelm_events::commit::Hash;
+use tidehelm_events::id::Position;
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::truth;
 use tokio::sync::mpsc;
@@ -26,8 +27,8 @@ impl Default for Policy {
 
 pub enum Task {
     Show(Arc<Batch>),
-    /// A snapshot now, whatever the policy says.
-    Snapshot(tokio::sync::oneshot::Sender<()>),
+    /// A snapshot now, whatever the policy says; the answer is where it stands, and none comes while a reaction is owed.
+    Snapshot(tokio::sync::oneshot::Sender<Position>),
 }
 
 /// Batches wait here; while it is full the desk seals nothing.
@@ -40,14 +41,14 @@ pub fn spawn(
     policy: Policy,
 ) -> std::io::Result<(std_mpsc::SyncSender<Task>, std::thread::JoinHandle<()>)> {
     let (tasks, work) = std_mpsc::sync_channel(BATCHES_MAX);
-    let mut projector = Projector { durable, jobs, policy, saved_at: clock.now(), clock, events: 0 };
+    let mut projector = Projector { durable, jobs, policy, saved_at: clock.now(), clock, events: 0, drained: true };
     let thread = std::thread::Builder::new().name("projector".into()).spawn(move || {
         while let Ok(task) = work.recv() {
             match task {
                 Task::Show(batch) => projector.show(&batch),
                 Task::Snapshot(done) => {
                     projector.snapshot();
-                    let _ = done.send(());
+                    projector.answer(done);
                 }
             }
         }
@@ -62,20 +63,30 @@ struct Projector {
     policy: Policy,
     saved_at: Timestamp,
     events: u64,
+    /// No reaction was owed at the end of what is shown: a snapshot of anything else would lose the debt.
+    drained: bool,
 }
 
 impl Projector {
     fn show(&mut self, batch: &Arc<Batch>) {
         self.durable.take_in(batch);
         self.events += batch.records.len() as u64;
+        self.drained = batch.drained;
         let due = self.events >= self.policy.every_events || self.clock.now().since(self.saved_at) >= self.policy.every;
-        if due && batch.drained {
+        if due {
             self.snapshot();
         }
     }
 
+    fn answer(&self, done: tokio::sync::oneshot::Sender<Position>) {
+        if self.drained {
+            // Who wanted it may have gone.
+            let _ = done.send(self.durable.read(|fold| fold.truth.position()));
+        }
+    }
+
     fn snapshot(&mut self) {
-        if self.events == 0 {
+        if self.events == 0 || !self.drained {
             return;
         }
         let (position, bytes) = self.durable.read(|fold| (fold.truth.position(), fold.to_bytes()));

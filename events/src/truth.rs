@@ -48,10 +48,32 @@ pub enum State {
 }
 
 /// The numbers that the log gave to streams.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<StreamId>", into = "Vec<StreamId>")]
 pub struct Names {
     ids: Vec<StreamId>,
-    numbers: BTreeMap<StreamId, StreamNo>,
+    numbers: Numbers,
+}
+
+/// Looked up for every event and never iterated, so that its order can be seen nowhere.
+#[allow(clippy::disallowed_types, reason = "a look-up with a fixed hash is the same on every machine")]
+type Numbers = std::collections::HashMap<StreamId, StreamNo, std::hash::BuildHasherDefault<std::hash::DefaultHasher>>;
+
+impl PartialEq for Names {
+    fn eq(&self, other: &Self) -> bool {
+        self.ids == other.ids
+    }
+}
+impl From<Vec<StreamId>> for Names {
+    fn from(ids: Vec<StreamId>) -> Self {
+        let numbers = ids.iter().enumerate().map(|(number, id)| (id.clone(), StreamNo(number as u32))).collect();
+        Names { ids, numbers }
+    }
+}
+impl From<Names> for Vec<StreamId> {
+    fn from(names: Names) -> Self {
+        names.ids
+    }
 }
 
 /// A record that cannot follow what came before it.
@@ -251,9 +273,11 @@ impl Truth {
     pub fn hash(&self) -> Hash {
         let mut hasher = blake3::Hasher::new();
         let mut bytes = Vec::new();
-        for (id, number) in &self.names.numbers {
+        let mut sorted: Vec<_> = self.names.ids.iter().zip(&self.slots).collect();
+        sorted.sort_unstable_by_key(|(id, _)| *id);
+        for (id, slot) in sorted {
             bytes.clear();
-            codec::write(&(id, SCHEMA, &self.slots[number.0 as usize]), &mut bytes);
+            codec::write(&(id, SCHEMA, slot), &mut bytes);
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(&bytes);
         }

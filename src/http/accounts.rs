@@ -221,6 +221,7 @@ pub async fn register(
     path: Where,
     bytes: web::Bytes,
 ) -> Answered<OneAccount> {
+    caller.need(&app, Access::Operator, "change accounts").await?;
     let r: Registration = body(&bytes)?;
     let registered = Registered {
         platform: r.platform,
@@ -258,6 +259,7 @@ pub async fn toggle(
     path: Where,
     bytes: web::Bytes,
 ) -> Answered<OneAccount> {
+    caller.need(&app, Access::Operator, "change accounts").await?;
     let Toggle { enabled } = body(&bytes)?;
     change(&app, &request, &caller, stream_of(&path)?, account::Command::SetIntent { enabled }, &bytes).await
 }

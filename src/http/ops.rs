@@ -3,11 +3,13 @@
 use super::auth::Caller;
 use super::problem::Problem;
 use super::{Answered, Data};
+use crate::store::Sizes;
 use crate::telemetry::{Line, desk_lines};
 use actix_web::{HttpResponse, get, web};
 use tidehelm_actors::desk::Health;
 use tidehelm_actors::port::Clock;
 use tidehelm_events::desk::Access;
+use tidehelm_events::time::Span;
 
 /// The process answers.
 #[utoipa::path(tag = "operation", responses((status = 200, body = String)))]
@@ -52,6 +54,9 @@ pub async fn metrics(app: Data) -> Result<HttpResponse, Problem> {
     lines.push(Line::gauge("tidehelm_epoch", "Generation of the log's writer", head.epoch.0 as f64));
     let age = app.clock.now().since(head.committed_at).0.max(0) as f64 / 1e6;
     lines.push(Line::gauge("tidehelm_last_commit_age_seconds", "Time since the last commit", age));
+    if let Some(sizes) = sizes(&app).await {
+        lines.extend(size_lines(&sizes));
+    }
     let text = app.metrics.text(&lines).map_err(|error| Problem::new(500, "metrics", error.to_string()))?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text))
 }
@@ -62,4 +67,25 @@ pub async fn metrics(app: Data) -> Result<HttpResponse, Problem> {
 pub async fn config(app: Data, caller: Caller) -> Answered<serde_json::Value> {
     caller.need(&app, Access::Admin, "see the configuration").await?;
     Ok(web::Json(app.settings_shown.clone()))
+}
+
+/// The store's sizes, looked at no more than every ten seconds.
+async fn sizes(app: &Data) -> Option<Sizes> {
+    let mut known = app.sizes.lock().await;
+    let now = app.clock.now();
+    if known.is_none_or(|(at, _)| now.since(at) >= Span::seconds(10)) {
+        match app.store.sizes().await {
+            Ok(sizes) => *known = Some((now, sizes)),
+            Err(error) => tracing::warn!(%error, "the store's size cannot be read"),
+        }
+    }
+    known.map(|(_, sizes)| sizes)
+}
+
+fn size_lines(sizes: &Sizes) -> Vec<Line> {
+    vec![
+        Line::gauge("tidehelm_store_bytes", "Everything that the store keeps", sizes.total as f64),
+        Line::gauge("tidehelm_store_free_bytes", "Of it, room that is free for what comes", sizes.free as f64),
+        Line::gauge("tidehelm_store_wal_bytes", "The write-ahead log beside the file", sizes.wal as f64),
+    ]
 }

@@ -99,9 +99,19 @@ pub async fn invite(
     let expires_at = app.clock.now() + INVITE_AGE;
     let (credential, code) = app.keys.issue(Kind::Invite).await?;
     let command = Command::Invite { name: name.clone(), access: role, credential, expires_at };
-    app.command(&request, &caller, Wish::desk(command, &bytes)).await?;
+    let reply = app.command(&request, &caller, Wish::desk(command, &bytes)).await?;
+    if desk(&app, |shown, desk| shown >= reply.position.0 && !desk.invites.contains_key(&credential)) {
+        return Err(spent(&app, credential).await?);
+    }
     let path = format!("/#/welcome?code={code}");
     Ok(HttpResponse::Created().json(Invited { name: name.to_string(), path, expires_at }))
+}
+
+/// A repeat made a secret that the log does not know; the one that it knows was shown with the first answer.
+async fn spent(app: &Data, unused: CredentialId) -> Result<Problem, Problem> {
+    app.keys.destroy(unused).await?;
+    let why = "this was done before, and its secret was shown then and never again; make a new one with another id";
+    Ok(Problem::new(409, "secret_shown_once", why))
 }
 
 fn user_name(text: &str) -> Result<UserName, Problem> {
@@ -185,11 +195,21 @@ pub async fn change_password(
         caller.need(&app, Access::Admin, "change the password of others").await?;
     }
     let credential = app.keys.set_password(password).await?;
-    let command = Command::ChangePassword { name, credential, keep: caller.session };
+    let command = Command::ChangePassword { name: name.clone(), credential, keep: caller.session };
     let changed = app.command(&request, &caller, Wish::desk(command, b"")).await;
-    let spent = if changed.is_ok() { old } else { Some(credential) };
-    if let Some(spent) = spent {
-        app.keys.destroy(spent).await?;
+    let spent = match &changed {
+        // After a repeat it is the new one that nobody uses.
+        Ok(reply) => desk(&app, |shown, desk| {
+            let in_use = desk.users.get(&name).map(|user| user.credential);
+            let both = old.into_iter().chain([credential]);
+            both.filter(|one| shown >= reply.position.0 && Some(*one) != in_use).collect()
+        }),
+        Err(problem) if problem.status < 500 => vec![credential],
+        // It may have happened.
+        Err(_) => vec![],
+    };
+    for credential in spent {
+        app.keys.destroy(credential).await?;
     }
     changed.map(|_| HttpResponse::NoContent().finish())
 }
@@ -323,7 +343,10 @@ pub async fn create_token(
     let expires_at = hours.map(|hours| app.clock.now() + Span::hours(i64::from(hours)));
     let (token, secret) = app.keys.issue(Kind::Token).await?;
     let command = Command::CreateToken { token, name, access: role, expires_at };
-    app.command(&request, &caller, Wish::desk(command, &bytes)).await?;
+    let reply = app.command(&request, &caller, Wish::desk(command, &bytes)).await?;
+    if desk(&app, |shown, desk| shown >= reply.position.0 && !desk.tokens.contains_key(&token)) {
+        return Err(spent(&app, token).await?);
+    }
     Ok(HttpResponse::Created().json(TokenMade { id: token.to_string(), token: secret }))
 }
 

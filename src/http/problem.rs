@@ -41,6 +41,18 @@ impl Problem {
         Problem { field: Some(field.into()), ..Problem::new(422, "invalid", why.to_string()) }
     }
 
+    /// What the HTTP library refused by itself, before a handler saw it.
+    pub fn of_framework<B>(response: &HttpResponse<B>) -> Option<Self> {
+        let error = response.error().filter(|error| error.as_error::<Problem>().is_none())?;
+        let status = response.status().as_u16();
+        let code = match status {
+            413 => "body_too_large",
+            400..500 => "bad_request",
+            _ => "failed",
+        };
+        Some(Problem::new(status, code, error.to_string()))
+    }
+
     pub fn not_found(detail: impl Into<String>) -> Self {
         Problem::new(404, "not_found", detail)
     }

@@ -1,6 +1,6 @@
 //! The OpenAPI document of everything under `/api`.
 
-use super::{accounts, auth, desk, events, ops, people};
+use super::{accounts, auth, desk, events, log, ops, people};
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
 
@@ -41,6 +41,9 @@ use utoipa::OpenApi;
         events::list,
         events::one,
         events::log,
+        log::end,
+        log::fold,
+        log::snapshot,
         people::users,
         people::invite,
         people::remove,

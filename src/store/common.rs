@@ -500,6 +500,24 @@ impl Reader {
         .await
     }
 
+    pub async fn beginning_after(&self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
+        let limit = limit.min(ReadCap::ENTRIES);
+        let doing = "cannot read the log to check it";
+        self.ask(doing, async |connection| entries_within(connection, after, limit, ReadCap::BYTES).await).await
+    }
+
+    pub async fn next_beginning(&self, after: Position) -> Result<Option<Position>, LogFault> {
+        let sql = "SELECT min(first_position) FROM (SELECT first_position FROM commits WHERE first_position > $1 \
+                   UNION ALL SELECT first_position FROM seals WHERE first_position > $1) AS beginnings";
+        let after = rows::signed(after.0);
+        let found: Option<i64> = self
+            .ask("cannot find the next commit", async |connection| {
+                sqlx::query_scalar(sql).bind(after).fetch_one(connection).await
+            })
+            .await?;
+        Ok(found.map(|first| Position(first.unsigned_abs())))
+    }
+
     pub async fn head(&self) -> Result<Head, LogFault> {
         self.ask("cannot read the head of the log", async |connection| head(connection).await).await
     }

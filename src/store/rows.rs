@@ -29,7 +29,9 @@ fn hash(what: &str, column: &str, bytes: &[u8]) -> sqlx::Result<Hash> {
 }
 
 fn uuid(what: &str, column: &str, text: &str) -> sqlx::Result<Uuid> {
-    Uuid::try_parse(text).map_err(|_| malformed(format!("{what}: its {column} is not a uuid")))
+    let not = || malformed(format!("{what}: its {column} is not a uuid"));
+    // One spelling, so that no changed letter goes unnoticed.
+    Uuid::try_parse(text).ok().filter(|id| id.to_string() == text).ok_or_else(not)
 }
 
 fn parsed<T: FromStr>(what: &str, column: &str, text: &str) -> sqlx::Result<T> {

@@ -417,6 +417,7 @@ async fn prepare(dir: &Path, options: &SqliteOptions) -> Result<SqliteConnection
     let path = dir.join(FILE);
     files::claim(&path)?;
     let fail = |error: sqlx::Error| StoreError::database(format!("cannot open {}", path.display()), describe(&error));
+    check_ours(&path).await?;
     let mut connection = connect(dir, options).await.map_err(fail)?;
     let found = format(&mut connection, &path).await?;
     if found < STORE_FORMAT {
@@ -425,6 +426,17 @@ async fn prepare(dir: &Path, options: &SqliteOptions) -> Result<SqliteConnection
         files::sync(dir)?;
     }
     Ok(connection)
+}
+
+/// Looks into a file before a connection that writes says in its header how it wants it: somebody else's is left as it is.
+/// What cannot be looked into is told by the connection that follows.
+async fn check_ours(path: &Path) -> Result<(), StoreError> {
+    let connect = SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
+    let Ok(mut connection) = connect.connect().await else { return Ok(()) };
+    match format(&mut connection, path).await {
+        Err(refused @ (StoreError::Foreign { .. } | StoreError::Future { .. })) => Err(refused),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 async fn connect(dir: &Path, options: &SqliteOptions) -> sqlx::Result<SqliteConnection> {

@@ -1,0 +1,53 @@
+//! Known bugs, kept so that the world proves that it would see them.
+
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Mutant { $($(#[$doc])* $name),* }
+
+        impl Mutant {
+            pub const ALL: &'static [Mutant] = &[$(Mutant::$name),*];
+        }
+    };
+}
+
+mutants! {
+    /// Callers hear the answer when the commit is sealed.
+    RepliesBeforeDurable,
+    /// Terminals get their configuration when the commit is sealed.
+    EffectsBeforeDurable,
+    /// A restart does not remember what was answered.
+    AnswersForgotten,
+    /// A restart does not make good what was owed.
+    DebtsLost,
+    /// A restart works off again what was worked off.
+    DebtsRepeated,
+    /// A commit in doubt counts as failed, and the state that was built on it stays.
+    DoubtKept,
+    /// A commit that failed is forgotten, and the state that was built on it stays.
+    FailureKept,
+    /// A commit that met another writer's counts as written.
+    ConflictIsSuccess,
+    /// A slave that is offline is not told about its master.
+    OfflineSlaveSkipped,
+    /// The desk's time is the wall clock, also where that goes back.
+    WallClock,
+    /// A heartbeat counts from when it was worked off.
+    ProcessingTime,
+    /// A snapshot is taken while reactions are owed.
+    SnapshotWithDebts,
+    /// A snapshot is believed without a look at its hash.
+    SnapshotUnchecked,
+    /// The store takes commits of any epoch.
+    EpochIgnored,
+    /// A doubled message is decided again.
+    DoubledIsNew,
+    /// Silence before the start counts.
+    StartUnnoted,
+    /// Silence in a gap of the clock counts.
+    StepUnnoted,
+    /// Nobody looks whether an id was used for something else.
+    ReuseUnnoticed,
+    /// A commit takes all that is there.
+    BatchUnbounded,
+}

@@ -1,0 +1,15 @@
+//! The program as its users meet it: real processes, sockets, files, kill -9.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
+#![allow(clippy::disallowed_methods, reason = "real processes live in real time")]
+
+mod bad;
+mod client;
+mod clock;
+mod desk;
+mod http;
+mod kill;
+mod liveness;
+mod log;
+mod postgres;
+mod power;
+mod shim;
