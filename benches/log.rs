@@ -205,6 +205,7 @@ impl Desk {
                 mailbox: 256,
                 inflight_max: 1 << 20,
                 tick: Duration::from_millis(250),
+                renew_every: Duration::from_secs(2),
                 restored,
                 head,
             };

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tidehelm_events::answer::BodyHash;
 use tidehelm_events::commit::Head;
 use tidehelm_events::desk as events;
-use tidehelm_events::id::{DeskId, Epoch, NodeId, Principal, StreamId};
+use tidehelm_events::id::{DeskId, Epoch, NodeId, Position, Principal, StreamId};
 use tokio::sync::{mpsc, oneshot};
 
 /// Seals what waits.
@@ -37,6 +37,11 @@ struct Lapsed;
 #[rtype(result = "()")]
 pub struct Stop(pub oneshot::Sender<()>);
 
+/// A snapshot is wanted now.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Keep(oneshot::Sender<Position>);
+
 /// What the desk needs to run.
 pub struct Parts {
     pub store: Box<dyn Store>,
@@ -51,6 +56,8 @@ pub struct Parts {
     pub mailbox: usize,
     pub inflight_max: usize,
     pub tick: Duration,
+    /// An idle desk says so often that it lives: a few times a lease.
+    pub renew_every: Duration,
     pub restored: Restored,
     pub head: Head,
 }
@@ -140,6 +147,13 @@ impl Host {
         sent.map(|()| receiver).map_err(|_| Fault::Overloaded)
     }
 
+    /// Writes a snapshot as soon as it can be, and says where it stands.
+    pub async fn snapshot(&self) -> Result<Position, Fault> {
+        let (sender, receiver) = oneshot::channel();
+        self.front.try_send(Keep(sender)).map_err(|_| Fault::Overloaded)?;
+        receiver.await.map_err(|_| Fault::Overloaded)
+    }
+
     /// Makes durable what was accepted, saves a snapshot and gives the log back.
     pub async fn stop(&self) {
         let (sender, receiver) = oneshot::channel();
@@ -162,6 +176,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
         mailbox,
         inflight_max,
         tick,
+        renew_every,
         restored,
         head,
     } = parts;
@@ -192,6 +207,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
         limits,
         mailbox,
         tick,
+        renew_every,
         epoch: head.epoch,
         stopped: Vec::new(),
         waiting: false,
@@ -256,6 +272,7 @@ pub struct DeskActor {
     limits: Limits,
     mailbox: usize,
     tick: Duration,
+    renew_every: Duration,
     epoch: Epoch,
     stopped: Vec<oneshot::Sender<()>>,
     waiting: bool,
@@ -269,7 +286,7 @@ impl Actor for DeskActor {
         *self.shard.desk.borrow_mut() = Some(context.address());
         self.note_start();
         context.run_interval(self.tick, Self::ticked);
-        context.run_interval(Duration::from_secs(2), Self::renew);
+        context.run_interval(self.renew_every, Self::renew);
     }
 }
 
@@ -305,6 +322,17 @@ impl Handler<Lapsed> for DeskActor {
     fn handle(&mut self, _: Lapsed, context: &mut Context<Self>) {
         self.waiting = false;
         self.flush(context);
+    }
+}
+
+impl Handler<Keep> for DeskActor {
+    type Result = ();
+
+    /// Where the projector has no room the sender is dropped, which is the answer.
+    fn handle(&mut self, keep: Keep, _: &mut Context<Self>) {
+        if self.make_room() {
+            let _ = self.tasks.try_send(Task::Snapshot(keep.0));
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::writer::Job;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use tidehelm_events::commit::Hash;
+use tidehelm_events::id::Position;
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::truth;
 use tokio::sync::mpsc;
@@ -26,8 +27,8 @@ impl Default for Policy {
 
 pub enum Task {
     Show(Arc<Batch>),
-    /// A snapshot now, whatever the policy says.
-    Snapshot(tokio::sync::oneshot::Sender<()>),
+    /// A snapshot now, whatever the policy says; the answer is where it stands, and none comes while a reaction is owed.
+    Snapshot(tokio::sync::oneshot::Sender<Position>),
 }
 
 /// Batches wait here; while it is full the desk seals nothing.
@@ -47,7 +48,7 @@ pub fn spawn(
                 Task::Show(batch) => projector.show(&batch),
                 Task::Snapshot(done) => {
                     projector.snapshot();
-                    let _ = done.send(());
+                    projector.answer(done);
                 }
             }
         }
@@ -74,6 +75,13 @@ impl Projector {
         let due = self.events >= self.policy.every_events || self.clock.now().since(self.saved_at) >= self.policy.every;
         if due {
             self.snapshot();
+        }
+    }
+
+    fn answer(&self, done: tokio::sync::oneshot::Sender<Position>) {
+        if self.drained {
+            // Who wanted it may have gone.
+            let _ = done.send(self.durable.read(|fold| fold.truth.position()));
         }
     }
 
