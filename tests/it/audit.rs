@@ -65,7 +65,8 @@ fn make_history(desk: &Desk) -> Client {
     admin.toggle("master/Demo_1", false).ok();
     admin.toggle("master/Demo_1", true).ok();
     let lock = |locked: bool| admin.post("/api/lock", &json!({"locked": locked, "reason": "news"})).ok();
-    (lock(true), lock(false));
+    lock(true);
+    lock(false);
     let viewer = desk.person(&admin, "bob", "viewer");
     viewer.toggle("master/Demo_1", false).problem(403);
     desk.token(&admin, "bot", "operator");
