@@ -61,14 +61,14 @@ fn main() {
     let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|wanted| part.starts_with(wanted.as_str()));
     if wants("append") || wants("replay") {
         let (journal, shape) = journal_sqlite(&dir.path().join("journal"), &mut table);
+        let alone = journal_alone(&dir.path().join("alone"));
+        table.row("journal and SQLite alone, without actors", rate(alone), "");
         let bare = bare_loop(dir.path(), &shape);
-        table.row(
-            "bare loop, same bytes, same commits",
-            rate(bare),
-            format!("journal is {:.0} %", 100.0 * journal / bare),
-        );
+        let share = format!("journal is {:.0} %, with actors {:.0} %", 100.0 * alone / bare, 100.0 * journal / bare);
+        table.row("bare loop, same bytes, same commits", rate(bare), share);
         let rows = rusqlite_rows(dir.path(), &shape);
-        table.row("rusqlite, a row an event, same commits", rate(rows), format!("journal is {:.2} ×", journal / rows));
+        let share = format!("journal is {:.2} ×, with actors {:.2} ×", alone / rows, journal / rows);
+        table.row("rusqlite, a row an event, same commits", rate(rows), share);
         postgres(&mut table, journal);
     }
     if wants("callers") {
@@ -311,7 +311,7 @@ fn journal_alone(dir: &Path) -> f64 {
         let mut store = sqlite(dir).await;
         let node = NodeId(uuid());
         let (restored, head, _) = writer::open(&mut *store, node, &[]).await.unwrap();
-        let (jobs, _thread) = writer::spawn(store, node).unwrap();
+        let (jobs, _thread) = writer::spawn(store, node, vec![]).unwrap();
         let mut journal: Journal<()> = Journal::new(restored, head, node, Limits::default());
         let clock = DeskClock::default();
         let mut flight: Option<oneshot::Receiver<Result<(), AppendFault>>> = None;
