@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidehelm_actors::node::Command;
 use tidehelm_actors::port::CommitLog;
-use tidehelm_events::account::{self, HeartbeatSeen, StateHash};
-use tidehelm_events::id::{AccountId, Principal, Role, StreamId};
+use tidehelm_events::account::{self, HeartbeatSeen, Registered, StateHash};
+use tidehelm_events::answer::Answer;
+use tidehelm_events::id::{AccountId, CommandId, Principal, Role, StreamId};
 use tidehelm_events::money::Money;
 
 const WRITES_MAX: usize = 300;
@@ -248,15 +249,17 @@ async fn append(dir: &Path, count: u64, durable: bool) -> Done {
     let mut desk = Offline::over(Store::Sqlite(store)).await?;
     acknowledge(desk.store().head().await?.position.0)?;
     let account = AccountId::new("Doctor_1").map_err(|error| CliError::failed(error.to_string()))?;
+    let stream = StreamId::Account(Role::Master, account);
     for round in 0..count {
-        let stream = StreamId::Account(Role::Master, account.clone());
-        let reply = desk.ask(
-            stream,
-            Command::Account(account::Command::Heartbeat(heartbeat(round))),
-            Principal::Terminal,
-            None,
-        );
-        acknowledge(reply.await?.position.0)?;
+        let (command, by, id) = match round {
+            0 => (account::Command::Register(registered()), Principal::Operator, Some(CommandId(ambient::uuid_v7()))),
+            _ => (account::Command::Heartbeat(heartbeat(round)), Principal::Terminal, None),
+        };
+        let reply = desk.ask(stream.clone(), Command::Account(command), by, id).await?;
+        if let Answer::Refused(denial) = reply.answer {
+            return Err(CliError::failed(format!("the desk refused: {}", denial.detail)));
+        }
+        acknowledge(reply.position.0)?;
     }
     desk.close().await?;
     Ok(Exit::Ok)
@@ -276,5 +279,19 @@ fn heartbeat(round: u64) -> HeartbeatSeen {
         trade_allowed: round % 16 != 0,
         state_hash: StateHash::default(),
         through_signal_seq: round,
+    }
+}
+
+fn registered() -> Registered {
+    let text = |text: &str| text.to_string();
+    Registered {
+        platform: text("doctor"),
+        broker: text("Doctor"),
+        server: text("none"),
+        name: text("Appends of tidehelm doctor"),
+        currency: text("USD"),
+        leverage: 1,
+        trade_allowed: true,
+        ea_version: text(env!("CARGO_PKG_VERSION")),
     }
 }

@@ -234,6 +234,63 @@ async fn what_stands_beside_the_log_must_follow_from_it() {
     }
 }
 
+/// A log whose telemetry was cut up to where the snapshot stands and beyond.
+async fn cut(dir: &Path) {
+    fill(dir).await;
+    let store = Store::open(&StoreConfig::from(&config(dir)), Mode::Write, ambient::wall()).await.unwrap();
+    let mut desk = Offline::over(store).await.unwrap();
+    let extents = desk.store().reader().extents(Position(20), 100).await.unwrap();
+    let through = extents.iter().rev().find(|extent| extent.is_drained() && extent.telemetry_bytes == 0).unwrap().last;
+    let bytes = crate::history::fold_at(desk.store(), through).await.unwrap().to_bytes();
+    let saved = Saved {
+        position: through,
+        schema: truth::SCHEMA,
+        build: "test".into(),
+        at: ambient::wall(),
+        hash: Hash::of(&bytes),
+        bytes,
+    };
+    desk.store().save_base(&saved).await.unwrap();
+    let cut = desk::TelemetryCut { through, base_hash: saved.hash, events: 6 };
+    desk.want(DeskCommand::NoteCut(cut)).await.unwrap();
+    while desk.store().cut_piece(through).await.unwrap().is_some() {}
+    desk.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_cut_the_rest_is_right_and_the_base_is_the_one_that_the_log_names() {
+    let whole = tempfile::tempdir().unwrap();
+    cut(whole.path()).await;
+    let report = check(whole.path()).await;
+    assert_eq!(report.problems, []);
+    assert!(
+        report.events_cut >= 6 && report.seals > 0 && report.bases == 1 && report.state_hash.is_some(),
+        "{report:?}"
+    );
+    let original =
+        Store::open(&StoreConfig::from(&config(whole.path())), Mode::ReadOnly, ambient::wall()).await.unwrap();
+    for (change, what) in [
+        ("UPDATE bases SET bytes = bytes || x'00'", "base"),
+        ("UPDATE bases SET hash = zeroblob(32)", "base"),
+        ("UPDATE bases SET position = position - 1", "base"),
+        ("DELETE FROM bases", "base"),
+        ("UPDATE seals SET prev_hash = zeroblob(32)", "chain"),
+        ("UPDATE seals SET last_hash = zeroblob(32)", "chain"),
+        ("UPDATE seals SET last_position = last_position + 1", "count"),
+        ("UPDATE seals SET counts = x'00'", "count"),
+        ("UPDATE seals SET counts = x'ff'", "unreadable"),
+        ("UPDATE seals SET commits = 0", "count"),
+        ("DELETE FROM seals", "hole"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::remove_dir(dir.path()).unwrap();
+        original.backup(dir.path()).await.unwrap();
+        assert!(sql(dir.path()).execute(change, []).unwrap() > 0, "{change}");
+        let report = check(dir.path()).await;
+        assert!(report.problems.iter().any(|problem| problem.what == what), "{change}: {report:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_history_that_was_written_anew_is_found_with_a_head_that_was_noted() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
