@@ -224,4 +224,123 @@ mod tests {
             assert!(principal(bad).is_err(), "{bad}");
         }
     }
+
+    use crate::cli::progress::Progress;
+    use crate::config::Config;
+    use crate::export::{Format, Wanted, export};
+    use crate::http::events::Filter;
+    use crate::migrate::migrate;
+    use crate::source::Source;
+    use crate::store::{Mode, Store, StoreConfig};
+    use crate::verify::{sample, verify};
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use std::path::Path;
+
+    async fn store(dir: &Path, mode: Mode) -> Store {
+        let mut config = Config::default();
+        config.data.dir = dir.to_path_buf();
+        Store::open(&StoreConfig::from(&config), mode, ambient::wall()).await.unwrap()
+    }
+
+    async fn exported(dir: &Path, format: Format, filter: Filter) -> Vec<u8> {
+        let mut source = Source::over(store(dir, Mode::ReadOnly).await, "test");
+        let wanted = Wanted { after: tidehelm_events::id::Position(0), to: source.moment(None).await.unwrap(), filter };
+        let mut out = Vec::new();
+        export(&mut source, &wanted, format, &mut out, |_| {}).await.unwrap();
+        out
+    }
+
+    async fn state_of(dir: &Path) -> (String, u64) {
+        let mut source = Source::over(store(dir, Mode::ReadOnly).await, "test");
+        let report = verify(&mut source, None, &Progress::new("verify", 0)).await.unwrap();
+        assert_eq!(report.problems, []);
+        assert!(report.commits > 0 && report.events > 30 && report.audit_rows > 20);
+        (report.state_hash.unwrap(), report.events)
+    }
+
+    fn lines(text: &[u8]) -> Vec<String> {
+        String::from_utf8(text.to_vec()).unwrap().lines().map(str::to_string).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_exported_comes_back_as_the_same_state() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        sample::fill(from.path()).await;
+        let text = exported(from.path(), Format::Jsonl, Filter::default()).await;
+        let mut target = store(to.path(), Mode::Write).await;
+        let fold = import(&mut target, lines(&text).into_iter().map(Ok), |_| {}).await.unwrap();
+        target.close().await.unwrap();
+        let (original, events) = state_of(from.path()).await;
+        assert_eq!((original.clone(), events), state_of(to.path()).await);
+        assert_eq!(fold.truth.hash().to_string(), original);
+        assert_eq!(exported(to.path(), Format::Jsonl, Filter::default()).await, text);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_was_changed_or_left_out_is_named() {
+        let from = tempfile::tempdir().unwrap();
+        sample::fill(from.path()).await;
+        let good = lines(&exported(from.path(), Format::Jsonl, Filter::default()).await);
+        let replace = |index: usize, from: &str, to: &str| {
+            let mut lines = good.clone();
+            assert!(lines[index].contains(from), "{}", lines[index]);
+            lines[index] = lines[index].replace(from, to);
+            lines
+        };
+        let without = |index: usize| {
+            let mut lines = good.clone();
+            lines.remove(index);
+            lines
+        };
+        for (lines, line, why) in [
+            (without(0), 1, "event 2 where 1 should be"),
+            (without(5), 6, "event 7 where 6 should be"),
+            (replace(3, "\"stream\"", "\"strom\""), 4, "no event of an export"),
+            (replace(3, "\"version\":", "\"version\":9"), 4, "which is at version"),
+            (replace(3, "\"recorded_at\":", "\"recorded_at\":9"), 4, "has not the id"),
+            (replace(0, "\"kind\":\"desk_opened\"", "\"kind\":\"desk_closed\""), 1, "no event kind is called"),
+        ] {
+            let to = tempfile::tempdir().unwrap();
+            let mut target = store(to.path(), Mode::Write).await;
+            let error = import(&mut target, lines.into_iter().map(Ok), |_| {}).await.unwrap_err().to_string();
+            assert!(error.starts_with(&format!("line {line}: ")) && error.contains(why), "{why}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_parquet_file_has_a_row_for_each_event_and_cloud_events_a_line() {
+        let from = tempfile::tempdir().unwrap();
+        sample::fill(from.path()).await;
+        let events = lines(&exported(from.path(), Format::Jsonl, Filter::default()).await).len();
+        let file = exported(from.path(), Format::Parquet, Filter::default()).await;
+        let reader = SerializedFileReader::new(bytes::Bytes::from(file)).unwrap();
+        assert_eq!(reader.metadata().file_metadata().num_rows(), events as i64);
+        let first = reader.get_row_iter(None).unwrap().next().unwrap().unwrap().to_string();
+        assert!(first.contains("position: 1") && first.contains("desk_opened"), "{first}");
+        let filter = Filter { kind: Some("heartbeat_seen".into()), ..Filter::default() };
+        let beats = lines(&exported(from.path(), Format::Cloudevents, filter).await);
+        assert_eq!(beats.len(), 6);
+        for beat in beats {
+            let beat: serde_json::Value = serde_json::from_str(&beat).unwrap();
+            for field in ["specversion", "id", "source", "type"] {
+                assert!(beat[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {beat}");
+            }
+            let small = |name: &String| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+            assert!(beat.as_object().unwrap().keys().all(small), "{beat}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_that_moves_keeps_its_commits_its_state_and_its_vault() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        sample::fill(from.path()).await;
+        let (mut source, mut target) = (store(from.path(), Mode::Write).await, store(to.path(), Mode::Write).await);
+        let moved = migrate(&mut source, &mut target, |_| {}).await.unwrap();
+        assert_eq!((moved.credentials, moved.credentials_missing), (2, 0));
+        assert_eq!(source.reader().head().await.unwrap(), target.reader().head().await.unwrap());
+        assert!(migrate(&mut source, &mut target, |_| {}).await.is_err(), "a log that is not empty must be refused");
+        source.close().await.unwrap();
+        target.close().await.unwrap();
+        assert_eq!(state_of(from.path()).await, state_of(to.path()).await);
+    }
 }

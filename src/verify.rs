@@ -7,6 +7,8 @@ mod beside;
 mod chain;
 mod file;
 #[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
 mod tests;
 
 pub use file::check_file;
