@@ -132,6 +132,7 @@ fn start_desk(
         mailbox: config.actors.mailbox,
         inflight_max: config.journal.inflight_commands_max,
         tick: config.actors.timeout_tick.into(),
+        renew_every: Duration::from(config.store.lease) / 5,
         restored,
         head,
     };

@@ -101,7 +101,7 @@ impl From<&Config> for StoreConfig {
 #[derive(Debug)]
 pub enum Store {
     Sqlite(SqliteStore),
-    Postgres(PostgresStore),
+    Postgres(Box<PostgresStore>),
 }
 
 /// What only reads. Clones share a few connections and never wait for the writer; made on the runtime that will outlive them.
@@ -132,7 +132,7 @@ impl Store {
             return Err(StoreError::Url);
         }
         let options = PostgresOptions { lease: config.lease, stall_after, now, ..PostgresOptions::default() };
-        PostgresStore::open(&config.url, mode, options).await.map(Store::Postgres)
+        PostgresStore::open(&config.url, mode, options).await.map(|store| Store::Postgres(Box::new(store)))
     }
 
     pub fn reader(&self) -> Reader {
@@ -146,7 +146,7 @@ impl Store {
     pub fn twin(&self) -> Self {
         match self {
             Store::Sqlite(store) => Store::Sqlite(store.twin()),
-            Store::Postgres(store) => Store::Postgres(store.twin()),
+            Store::Postgres(store) => Store::Postgres(Box::new(store.twin())),
         }
     }
 
@@ -304,6 +304,10 @@ impl Reader {
     pub async fn secret(&self, id: CredentialId) -> Result<Option<Secret>, LogFault> {
         either!(self, reader => reader.secret(id).await)
     }
+    /// The whole vault, for moving to another store.
+    pub async fn secrets(&self) -> Result<Vec<(CredentialId, Secret)>, LogFault> {
+        either!(self, reader => reader.secrets().await)
+    }
     pub async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditRow>, LogFault> {
         either!(self, reader => reader.audit(wanted).await)
     }
@@ -330,6 +334,8 @@ pub struct Sizes {
     pub free: u64,
     /// The write-ahead log beside the file; PostgreSQL's is not ours.
     pub wal: u64,
+    /// Telemetry that is not cut yet.
+    pub telemetry: u64,
 }
 
 /// Where a commit lies, and how much it holds.
@@ -413,6 +419,11 @@ pub struct AuditQuery {
     pub until: Option<Timestamp>,
     pub order: Order,
     pub limit: usize,
+}
+
+/// A read brings megabytes, so it may take longer than a commit; but a driver that fails may never say so.
+fn read_patience(stall_after: Duration) -> Duration {
+    stall_after * 6
 }
 
 fn fault(doing: impl Into<String>, error: &sqlx::Error) -> LogFault {

@@ -56,6 +56,8 @@ pub struct Parts {
     pub mailbox: usize,
     pub inflight_max: usize,
     pub tick: Duration,
+    /// An idle desk says so often that it lives: a few times a lease.
+    pub renew_every: Duration,
     pub restored: Restored,
     pub head: Head,
 }
@@ -174,6 +176,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
         mailbox,
         inflight_max,
         tick,
+        renew_every,
         restored,
         head,
     } = parts;
@@ -204,6 +207,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
         limits,
         mailbox,
         tick,
+        renew_every,
         epoch: head.epoch,
         stopped: Vec::new(),
         waiting: false,
@@ -268,6 +272,7 @@ pub struct DeskActor {
     limits: Limits,
     mailbox: usize,
     tick: Duration,
+    renew_every: Duration,
     epoch: Epoch,
     stopped: Vec<oneshot::Sender<()>>,
     waiting: bool,
@@ -281,7 +286,7 @@ impl Actor for DeskActor {
         *self.shard.desk.borrow_mut() = Some(context.address());
         self.note_start();
         context.run_interval(self.tick, Self::ticked);
-        context.run_interval(Duration::from_secs(2), Self::renew);
+        context.run_interval(self.renew_every, Self::renew);
     }
 }
 

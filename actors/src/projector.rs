@@ -89,7 +89,11 @@ impl Projector {
         if self.events == 0 || !self.drained {
             return;
         }
-        let (position, bytes) = self.durable.read(|fold| (fold.truth.position(), fold.to_bytes()));
+        let taken = self.durable.read(|fold| {
+            let whole = !fold.truth.has_quarantined();
+            whole.then(|| (fold.truth.position(), fold.to_bytes()))
+        });
+        let Some((position, bytes)) = taken else { return };
         let at = self.clock.now();
         let hash = Hash::of(&bytes);
         let build = env!("CARGO_PKG_VERSION").to_string();

@@ -1,20 +1,23 @@
 //! What both databases say in the same words. This file is compiled once for each (`#[path]`), with the connection and the
 //! database that its parent names.
 
-use super::{Adapter, Connection, Database, SNAPSHOT};
+use super::{Adapter, Connection, Database, SNAPSHOT, describe};
 use crate::store::retention::{self, Due, Limits, Piece};
 use crate::store::rows::{
-    self, AuditRow, CommitRow, ExtentRow, HeadRow, SavedRow, SealRow, StatusChange, StatusChangeRow, StoredAuditRow,
+    self, AuditRow, CommitRow, ExtentRow, HeadRow, SavedRow, SealRow, SecretRow, StatusChange, StatusChangeRow,
+    StoredAuditRow,
 };
 use crate::store::{AuditQuery, BUILD, CUT, Checkpoint, Extent, Order, ReadCap, STATUS_CHANGES, Secret, fault};
 use async_trait::async_trait;
 use sqlx::query::Query;
 use sqlx::{Pool, QueryBuilder};
+use std::time::Duration;
 use tidehelm_actors::port::{Depot, LogFault, Saved};
 use tidehelm_events::commit::{Commit, Entry, Head, Seal};
 use tidehelm_events::envelope::Envelope;
 use tidehelm_events::id::{CredentialId, NodeId, Position, StreamId};
 use tidehelm_events::time::Timestamp;
+use tokio::time::timeout;
 
 /// What is known of a commit without what it holds.
 macro_rules! extent {
@@ -60,22 +63,6 @@ pub async fn set_format(connection: &mut Connection, format: u32, now: Timestamp
                ON CONFLICT (id) DO UPDATE SET format = excluded.format, build = excluded.build";
     sqlx::query(sql).bind(i64::from(format)).bind(now.0).bind(BUILD).execute(connection).await?;
     Ok(())
-}
-
-/// Moves the head if it is where the writer thinks: then says how much telemetry was ever written, this commit's included.
-pub async fn move_head(connection: &mut Connection, new: &Commit, expected: &Head) -> sqlx::Result<Option<i64>> {
-    let sql = "UPDATE head SET position = $1, hash = $2, committed_at = $3, node = $4, telemetry_bytes = telemetry_bytes + $5 \
-               WHERE id = 1 AND position = $6 AND hash = $7 AND epoch = $8 RETURNING telemetry_bytes";
-    let moved = sqlx::query_scalar(sql)
-        .bind(rows::signed(new.header.last.0))
-        .bind(&new.hash.0[..])
-        .bind(new.header.committed_at.0)
-        .bind(new.header.node.to_string())
-        .bind(telemetry_bytes(new))
-        .bind(rows::signed(expected.position.0))
-        .bind(&expected.hash.0[..])
-        .bind(rows::signed(new.header.epoch.0));
-    moved.fetch_optional(connection).await
 }
 
 pub fn telemetry_bytes(commit: &Commit) -> i64 {
@@ -198,9 +185,8 @@ async fn last_extent(
 /// Where a cut should end: the last commit that is due and where nothing is owed.
 async fn due(connection: &mut Connection, now: Timestamp, limits: Limits) -> sqlx::Result<Option<Extent>> {
     let after = cut_through(connection).await?;
-    let written: i64 =
-        sqlx::query_scalar("SELECT telemetry_bytes FROM head WHERE id = 1").fetch_one(&mut *connection).await?;
-    let due = |extent: &Extent| limits.is_due(extent, written.unsigned_abs(), now);
+    let written = telemetry_written(connection).await?;
+    let due = |extent: &Extent| limits.is_due(extent, written, now);
     let Some(mut extent) = last_extent(connection, after, due).await? else { return Ok(None) };
     while !extent.is_drained() {
         match extent_at(connection, Position(extent.first.0 - 1)).await? {
@@ -209,6 +195,13 @@ async fn due(connection: &mut Connection, now: Timestamp, limits: Limits) -> sql
         }
     }
     Ok(Some(extent))
+}
+
+/// Bytes of telemetry that were ever written.
+async fn telemetry_written(connection: &mut Connection) -> sqlx::Result<u64> {
+    let sql = "SELECT telemetry_bytes FROM head WHERE id = 1";
+    let written: i64 = sqlx::query_scalar(sql).fetch_one(connection).await?;
+    Ok(written.unsigned_abs())
 }
 
 /// How far the last cut has come.
@@ -391,6 +384,11 @@ async fn secret(connection: &mut Connection, id: CredentialId) -> sqlx::Result<O
     Ok(row.map(|(kind, bytes, at)| Secret { kind, bytes, created_at: Timestamp(at) }))
 }
 
+async fn secrets(connection: &mut Connection) -> sqlx::Result<Vec<(CredentialId, Secret)>> {
+    let sql = "SELECT id, kind, bytes, created_at FROM vault ORDER BY id";
+    sqlx::query_as::<_, SecretRow>(sql).fetch_all(connection).await?.into_iter().map(SecretRow::secret).collect()
+}
+
 pub async fn checkpoint(connection: &mut Connection, name: &str) -> sqlx::Result<Option<Checkpoint>> {
     let sql = "SELECT position, schema FROM projections WHERE name = $1";
     let row: Option<(i64, i64)> = sqlx::query_as(sql).bind(name).fetch_optional(connection).await?;
@@ -486,15 +484,20 @@ async fn audit(connection: &mut Connection, wanted: &AuditQuery) -> sqlx::Result
 #[derive(Debug, Clone)]
 pub struct Reader {
     pub(super) pool: Pool<Database>,
+    /// Whoever waits longer than this is told that the store does not answer: a driver that fails may never say so.
+    pub(super) patience: Duration,
 }
 
 impl Reader {
     pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
-        let doing = || format!("cannot read the log after position {after}");
-        let mut snapshot = self.pool.begin_with(SNAPSHOT).await.map_err(|error| fault(doing(), &error))?;
-        let entries = entries(&mut snapshot, after, limit).await.map_err(|error| fault(doing(), &error))?;
-        snapshot.commit().await.map_err(|error| fault(doing(), &error))?;
-        Ok(entries)
+        let doing = format!("cannot read the log after position {after}");
+        self.ask(&doing, async |connection| {
+            sqlx::raw_sql(SNAPSHOT).execute(&mut *connection).await?;
+            let entries = entries(connection, after, limit).await?;
+            sqlx::raw_sql("COMMIT").execute(connection).await?;
+            Ok(entries)
+        })
+        .await
     }
 
     pub async fn beginning_after(&self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
@@ -559,6 +562,10 @@ impl Reader {
         self.ask("cannot read the vault", async |connection| secret(connection, id).await).await
     }
 
+    pub async fn secrets(&self) -> Result<Vec<(CredentialId, Secret)>, LogFault> {
+        self.ask("cannot read the vault", async |connection| secrets(connection).await).await
+    }
+
     pub async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditRow>, LogFault> {
         self.ask("cannot read the audit rows", async |connection| audit(connection, wanted).await).await
     }
@@ -577,13 +584,31 @@ impl Reader {
         self.ask(doing, async |connection| status_changes(connection, stream, after, limit).await).await
     }
 
+    /// Bytes of telemetry that are not cut yet.
+    pub(super) async fn telemetry(&self) -> Result<u64, LogFault> {
+        self.ask("cannot measure the telemetry", async |connection| {
+            let after = cut_through(connection).await?;
+            let Some(first) = extents(connection, after, 1).await?.pop() else { return Ok(0) };
+            let written = telemetry_written(connection).await?;
+            Ok(written.saturating_sub(first.telemetry_through - first.telemetry_bytes))
+        })
+        .await
+    }
+
     pub(super) async fn ask<T>(
         &self,
         doing: &str,
         question: impl AsyncFnOnce(&mut Connection) -> sqlx::Result<T>,
     ) -> Result<T, LogFault> {
         let mut connection = self.pool.acquire().await.map_err(|error| fault(doing, &error))?;
-        question(&mut connection).await.map_err(|error| fault(doing, &error))
+        let why = match timeout(self.patience, question(&mut connection)).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => describe(&error),
+            Err(_) => format!("the store did not answer within {:?}", self.patience),
+        };
+        // Nobody knows what state it is in.
+        drop(connection.detach());
+        Err(LogFault::new(doing, why))
     }
 }
 

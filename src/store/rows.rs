@@ -1,14 +1,16 @@
 //! What a row says, and what it must be to be believed. The same for both databases.
 
-use crate::store::Extent;
+use crate::store::{Extent, Secret};
 use sqlx::FromRow;
 use sqlx::error::BoxDynError;
 use std::str::FromStr;
 use tidehelm_actors::port::Saved;
+use tidehelm_events::account;
 use tidehelm_events::codec;
 use tidehelm_events::commit::{Commit, Entry, Hash, Head, Header, Reacted, Seal};
-use tidehelm_events::envelope::Envelope;
-use tidehelm_events::id::{CommandId, Epoch, EventId, NodeId, Position, StreamId, StreamNo, Version};
+use tidehelm_events::envelope::{Envelope, Record};
+use tidehelm_events::event::Event;
+use tidehelm_events::id::{CommandId, CredentialId, Epoch, EventId, NodeId, Position, StreamId, StreamNo, Version};
 use tidehelm_events::reason::{RuntimeStatus, Warnings};
 use tidehelm_events::time::Timestamp;
 use uuid::Uuid;
@@ -205,6 +207,21 @@ impl SavedRow {
     }
 }
 
+#[derive(FromRow)]
+pub struct SecretRow {
+    id: String,
+    kind: String,
+    bytes: Vec<u8>,
+    created_at: i64,
+}
+
+impl SecretRow {
+    pub fn secret(self) -> sqlx::Result<(CredentialId, Secret)> {
+        let id = CredentialId(uuid("a row of the vault", "id", &self.id)?);
+        Ok((id, Secret { kind: self.kind, bytes: self.bytes, created_at: Timestamp(self.created_at) }))
+    }
+}
+
 /// A business event as SQL users see it: `docs/audit.md` explains each column.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct AuditRow {
@@ -333,6 +350,21 @@ pub struct StatusChange {
     pub old: RuntimeStatus,
     pub new: RuntimeStatus,
     pub warnings: Warnings,
+}
+
+impl StatusChange {
+    /// The row that an event makes, if it is a change of a status.
+    pub fn of(record: &Record, stream: &StreamId) -> Option<Self> {
+        let Event::Account(account::Event::StatusChanged(change)) = &record.event else { return None };
+        Some(StatusChange {
+            position: record.position,
+            stream: stream.clone(),
+            at: record.recorded_at,
+            old: change.old,
+            new: change.new,
+            warnings: change.warnings,
+        })
+    }
 }
 
 #[derive(FromRow)]

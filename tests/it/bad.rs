@@ -220,7 +220,7 @@ fn a_bad_snapshot_is_put_aside_with_a_warning() {
     desk.stop();
     let log = Follower::read(temp.path());
     assert_ne!(log.state_hash(), before);
-    let (_, restored, _) = crate::log::restored_hash(temp.path());
+    let (_, restored, _) = crate::log::restored_hash(&temp.path().into());
     assert_eq!(restored, log.state_hash());
 }
 

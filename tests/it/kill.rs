@@ -2,11 +2,10 @@
 
 use crate::client::{Client, Reply};
 use crate::desk::{Desk, Launch, heartbeat};
-use crate::log::{Follower, audited, restored_hash};
+use crate::log::{Follower, Place, audited, restored_hash, verified};
 use crate::shim::Rng;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -349,11 +348,11 @@ fn check_beats(hands: &[Hand], log: &Follower) {
 }
 
 /// Live, folded from zero and restored with snapshots: one state. True if a snapshot was in use.
-fn check_state(client: &Client, log: &mut Follower, dir: &Path) -> bool {
+fn check_state(client: &Client, log: &mut Follower, place: &Place) -> bool {
     for _ in 0..20 {
         let live = client.get("/api/state").ok();
         log.catch_up();
-        let (position, hash, snapshot) = restored_hash(dir);
+        let (position, hash, snapshot) = restored_hash(place);
         // A timer may have added an event meanwhile; then ask again.
         if live["position"] != log.head.position.0 || position != log.head.position {
             continue;
@@ -382,19 +381,24 @@ fn total(hands: &[Hand]) -> Tally {
     total
 }
 
-/// Runs for two dozen kills, or for TIDEHELM_KILL_SECONDS.
+/// Two dozen kills, or as many as TIDEHELM_KILL_SECONDS has room for.
 #[test]
 fn what_was_answered_before_a_kill_is_in_the_log_once_and_in_order() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("data");
-    let launch = Launch::new(&dir).set("snapshots.every_events", "400");
+    kill_loop(&Launch::new(&dir), &dir.as_path().into(), 24);
+}
+
+/// Kills the desk again and again under load, and asks after each time for everything that it had answered.
+pub fn kill_loop(launch: &Launch, place: &Place, rounds: u64) {
+    let launch = launch.clone().set("snapshots.every_events", "400");
     let seconds = std::env::var("TIDEHELM_KILL_SECONDS").ok().map(|text| text.parse::<u64>().unwrap());
     let begun = Instant::now();
     let (mut desk, mut client) = prepared(&launch);
     let mut hands: Vec<Hand> = (0..HANDS).map(Hand::new).collect();
-    let (mut log, mut rng) = (Follower::new(&dir), Rng::new(7));
+    let (mut log, mut rng) = (Follower::new(place), Rng::new(7));
     let (mut kills, mut kills_in_flight, mut with_snapshot) = (0u64, 0u64, 0u64);
-    while seconds.map_or(kills < 24, |seconds| begun.elapsed() < Duration::from_secs(seconds)) {
+    while seconds.map_or(kills < rounds, |seconds| begun.elapsed() < Duration::from_secs(seconds)) {
         let before = total(&hands);
         let wanted = 50 + rng.below(350) as u64;
         let mut running = Some(desk);
@@ -413,19 +417,20 @@ fn what_was_answered_before_a_kill_is_in_the_log_once_and_in_order() {
         check(&mut hands, &log);
         desk = launch.start();
         client = desk.client().with_token(client.token.as_ref().unwrap());
-        with_snapshot += u64::from(check_state(&client, &mut log, &dir));
+        with_snapshot += u64::from(check_state(&client, &mut log, place));
     }
     // The last unanswered ones get their answer too.
     crowd_settles(&mut hands, &client);
     desk.stop();
     log.catch_up();
     check(&mut hands, &log);
-    assert_eq!(audited(&dir), log.business(), "one audit row for each business event");
+    assert_eq!(audited(place), log.business(), "one audit row for each business event");
+    verified(place);
     let reactions = log.records.iter().filter(|record| record.causation.is_some()).count();
     let tally = total(&hands);
     let beats: usize = hands.iter().map(|hand| hand.beats_taken.len()).sum();
     println!(
-        "kill -9: {kills} kills ({kills_in_flight} with requests in flight, {} requests cut off, {} of them committed), \
+        "kill -9 on {place:?}: {kills} kills ({kills_in_flight} with requests in flight, {} requests cut off, {} of them committed), \
          {} commits, {} events, {} commands answered, {} refused, {} repeats, {} reused ids, {} retried, {beats} heartbeats, \
          {reactions} reactions, {with_snapshot} restarts from a snapshot",
         tally.cut_off,
@@ -480,7 +485,7 @@ fn a_stop_under_load_loses_nothing_that_was_answered_and_refuses_the_rest() {
     assert_eq!(tally.cut_off_after_commit, 0, "a stop that was asked for leaves nobody in doubt");
     let desk = Launch::new(&dir).start();
     let client = desk.client().with_token(client.token.as_ref().unwrap());
-    assert!(check_state(&client, &mut log, &dir), "a stop saves a snapshot");
+    assert!(check_state(&client, &mut log, &dir.as_path().into()), "a stop saves a snapshot");
     crowd_settles(&mut hands, &client);
     desk.stop();
     log.catch_up();

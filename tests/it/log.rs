@@ -1,8 +1,10 @@
 //! A data directory's log, read with the library and believed link by link.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use tidehelm::store::{Mode, SqliteOptions, SqliteStore};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use tidehelm::store::{AuditQuery, Mode, Store, StoreConfig};
 use tidehelm_actors::port::CommitLog;
 use tidehelm_actors::restore::Restorer;
 use tidehelm_actors::writer;
@@ -11,11 +13,12 @@ use tidehelm_events::commit::{Entry, Hash, Head};
 use tidehelm_events::envelope::{Class, Record};
 use tidehelm_events::event::Event;
 use tidehelm_events::id::{CommandId, Position, StreamId};
+use tidehelm_events::time::Timestamp;
 use tidehelm_events::view::Fold;
 
 /// Follows a log from its beginning: every entry checked, every event folded from zero without a snapshot.
 pub struct Follower {
-    dir: PathBuf,
+    place: Place,
     restorer: Restorer,
     pub head: Head,
     pub commits: u64,
@@ -28,15 +31,51 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-pub async fn open(dir: &Path, mode: Mode) -> SqliteStore {
-    let options = SqliteOptions::default();
-    SqliteStore::open(dir, mode, options).await.unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
+/// Where a log is: in a data directory, or in PostgreSQL with the desk's own files in one.
+#[derive(Clone)]
+pub struct Place(StoreConfig);
+
+impl From<&Path> for Place {
+    fn from(dir: &Path) -> Self {
+        let (lease, stall_after) = (Duration::from_secs(1), Duration::from_millis(900));
+        Place(StoreConfig { data_dir: dir.into(), url: String::new(), lease, stall_after })
+    }
+}
+
+impl Place {
+    pub fn postgres(url: &str) -> Self {
+        let mut place = Place::from(Path::new("/nowhere"));
+        place.0.url = url.into();
+        place
+    }
+
+    pub async fn open(&self, mode: Mode) -> Store {
+        Store::open(&self.0, mode, Timestamp(1)).await.unwrap_or_else(|error| panic!("{self:?}: {error}"))
+    }
+
+    /// The program is to look at this place.
+    pub fn name_to(&self, command: &mut Command) {
+        match self.0.url.is_empty() {
+            true => command.arg("--data").arg(&self.0.data_dir),
+            false => command.args(["--set", &format!("store.url={}", self.0.url)]),
+        };
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.0.data_dir.display(), self.0.url)
+    }
+}
+
+pub async fn open(dir: &Path, mode: Mode) -> Store {
+    Place::from(dir).open(mode).await
 }
 
 impl Follower {
-    pub fn new(dir: &Path) -> Self {
+    pub fn new(place: &Place) -> Self {
         Follower {
-            dir: dir.into(),
+            place: place.clone(),
             restorer: Restorer::new(Fold::default(), []),
             head: Head::default(),
             commits: 0,
@@ -47,7 +86,7 @@ impl Follower {
 
     /// All of a log at once.
     pub fn read(dir: &Path) -> Self {
-        let mut follower = Follower::new(dir);
+        let mut follower = Follower::new(&dir.into());
         follower.catch_up();
         follower
     }
@@ -55,7 +94,7 @@ impl Follower {
     /// Reads what was written since, beside a running desk or after its end.
     pub fn catch_up(&mut self) {
         block_on(async {
-            let mut store = open(&self.dir, Mode::ReadOnly).await;
+            let mut store = self.place.open(Mode::ReadOnly).await;
             loop {
                 let entries = store.read(self.head.position, 256).await.unwrap();
                 if entries.is_empty() {
@@ -68,8 +107,8 @@ impl Follower {
     }
 
     fn take(&mut self, entry: &Entry) {
-        entry.check(&self.head).unwrap_or_else(|error| panic!("{}: {error}", self.dir.display()));
-        self.restorer.entry(entry).unwrap_or_else(|error| panic!("{}: {error}", self.dir.display()));
+        entry.check(&self.head).unwrap_or_else(|error| panic!("{:?}: {error}", self.place));
+        self.restorer.entry(entry).unwrap_or_else(|error| panic!("{:?}: {error}", self.place));
         let Entry::Commit(commit) = entry else { panic!("nothing was cut in this test") };
         for record in commit.unpack().unwrap().records {
             assert_eq!(record.position.0, self.records.len() as u64 + 1, "positions have a hole");
@@ -112,20 +151,39 @@ impl Follower {
 }
 
 /// The state's hash at the log's end as a restart computes it, and the snapshot that it began with.
-pub fn restored_hash(dir: &Path) -> (Position, Hash, Option<Position>) {
+pub fn restored_hash(place: &Place) -> (Position, Hash, Option<Position>) {
     block_on(async {
-        let mut store = open(dir, Mode::ReadOnly).await;
+        let mut store = place.open(Mode::ReadOnly).await;
         let (restored, report) = writer::restore(&mut store, Position(u64::MAX), &[]).await.unwrap();
         store.close().await.unwrap();
         (restored.fold.truth.position(), restored.fold.truth.hash(), report.snapshot)
     })
 }
 
-/// Positions of the audit rows, read as any SQL client would.
-pub fn audited(dir: &Path) -> Vec<u64> {
-    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-    let connection = rusqlite::Connection::open_with_flags(dir.join("tidehelm.db"), flags).unwrap();
-    let mut rows = connection.prepare("SELECT position FROM audit_events ORDER BY position").unwrap();
-    let positions = rows.query_map([], |row| row.get::<_, i64>(0)).unwrap();
-    positions.map(|position| position.unwrap().unsigned_abs()).collect()
+/// Positions of the audit rows.
+pub fn audited(place: &Place) -> Vec<u64> {
+    block_on(async {
+        let store = place.open(Mode::ReadOnly).await;
+        let mut positions: Vec<u64> = Vec::new();
+        loop {
+            let after = Position(positions.last().copied().unwrap_or(0));
+            let rows = store.reader().audit(&AuditQuery { after, limit: 1000, ..AuditQuery::default() }).await.unwrap();
+            if rows.is_empty() {
+                break;
+            }
+            positions.extend(rows.iter().map(|row| row.position.0));
+        }
+        store.close().await.unwrap();
+        positions
+    })
+}
+
+/// `tidehelm verify` finds nothing wrong.
+#[track_caller]
+pub fn verified(place: &Place) {
+    let mut command = crate::desk::tidehelm();
+    command.arg("verify");
+    place.name_to(&mut command);
+    let (exit, said) = crate::desk::run(&mut command);
+    assert_eq!(exit, 0, "{said}");
 }

@@ -10,5 +10,6 @@ mod http;
 mod kill;
 mod liveness;
 mod log;
+mod postgres;
 mod power;
 mod shim;
