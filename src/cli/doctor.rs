@@ -124,11 +124,11 @@ fn sync_speed(dir: &Path) -> (Outcome, String) {
 fn measure(path: &Path) -> std::io::Result<Vec<u128>> {
     let mut file = File::create(path)?;
     let (mut micros, begin) = (Vec::new(), ambient::stopwatch());
-    while micros.len() < WRITES_MAX && (micros.len() < 5 || ambient::elapsed(begin) < WRITING_MAX) {
+    while micros.len() < WRITES_MAX && (micros.len() < 5 || begin.elapsed() < WRITING_MAX) {
         let started = ambient::stopwatch();
         file.write_all(&[7; 4096])?;
         file.sync_data()?;
-        micros.push(ambient::elapsed(started).as_micros());
+        micros.push(started.elapsed().as_micros());
     }
     Ok(micros)
 }
@@ -276,7 +276,7 @@ fn heartbeat(round: u64) -> HeartbeatSeen {
         equity: Money::ZERO,
         free_margin: Money::ZERO,
         open_positions: (round % 100) as u32,
-        trade_allowed: round % 16 != 0,
+        trade_allowed: !round.is_multiple_of(16),
         state_hash: StateHash::default(),
         through_signal_seq: round,
     }

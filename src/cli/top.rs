@@ -9,7 +9,7 @@ use crate::source::Source;
 use clap::Args;
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tidehelm_actors::port::CommitLog;
 use tidehelm_actors::restore::Restorer;
 use tidehelm_actors::writer::restore;
@@ -43,13 +43,14 @@ impl Top {
                 .map_err(|error| crate::serve::unreadable(&error))?;
             let mut restorer = Restorer::new(restored.fold, []);
             let keys = std::io::stdout().is_terminal().then(keys);
-            let mut before = (ambient::stopwatch(), restorer.position());
+            let (mut since, mut before) = (ambient::stopwatch(), restorer.position());
             let mut times = 0;
             loop {
                 follow(&mut source, &mut restorer).await?;
-                let now = (ambient::stopwatch(), restorer.position());
-                draw(restorer.fold(), rate(before, now), source.place(), shared.output, keys.is_some())?;
-                before = now;
+                let now = restorer.position();
+                let rate = (now.0 - before.0) as f64 / since.elapsed().as_secs_f64().max(1e-6);
+                draw(restorer.fold(), rate, source.place(), shared.output, keys.is_some())?;
+                (since, before) = (ambient::stopwatch(), now);
                 times += 1;
                 if self.times.is_some_and(|wanted| times >= wanted)
                     || wait(keys.as_ref(), Duration::from_secs_f64(self.every))
@@ -71,11 +72,6 @@ async fn follow(source: &mut Source, restorer: &mut Restorer) -> Result<(), CliE
             restorer.entry(entry).map_err(|error| CliError::new(Exit::VerificationFailed, error.to_string()))?;
         }
     }
-}
-
-fn rate(before: (Instant, Position), now: (Instant, Position)) -> f64 {
-    let seconds = now.0.duration_since(before.0).as_secs_f64();
-    if seconds > 0.0 { (now.1.0 - before.1.0) as f64 / seconds } else { 0.0 }
 }
 
 fn draw(fold: &Fold, rate: f64, place: &str, output: Output, clear: bool) -> Result<(), CliError> {
