@@ -424,7 +424,7 @@ impl DeskActor {
 
     fn write(&mut self, sealed: journal::Sealed, context: &mut Context<Self>) {
         let (done, outcome) = oneshot::channel();
-        let (jobs, started) = (self.jobs.clone(), self.shard.clock.now());
+        let (jobs, started, epoch) = (self.jobs.clone(), self.shard.clock.now(), self.epoch);
         let job = Job::Append(Box::new(sealed), done);
         let written = async move {
             match jobs.send(job).await {
@@ -433,6 +433,8 @@ impl DeskActor {
             }
         };
         context.spawn(written.into_actor(self).map(move |outcome, desk, context| match outcome {
+            // A renewal may have found out first that the log is lost: then this commit is forgotten already.
+            _ if desk.epoch != epoch => {}
             Ok(()) => desk.written(started, context),
             Err(fault) => desk.failed(&fault, context),
         }));
@@ -463,11 +465,11 @@ impl DeskActor {
 
     /// Nothing is guessed: what was not durable is forgotten, and the log says what is true.
     fn failed(&mut self, fault: &AppendFault, context: &mut Context<Self>) {
+        let Some(journal) = self.shard.journal.borrow_mut().take() else { return };
         tracing::error!(%fault, "a commit failed; the desk starts again from the log");
         self.gauges.failures.fetch_add(1, Ordering::Relaxed);
         self.gauges.set_health(Health::Recovering(fault.to_string()));
-        let journal = self.shard.journal.borrow_mut().take();
-        for ticket in journal.map(Journal::forget).unwrap_or_default() {
+        for ticket in journal.forget() {
             ticket.answer(Err(Fault::Unavailable));
         }
         let (done, recovered) = oneshot::channel();
