@@ -199,6 +199,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
         epoch: head.epoch,
         stopped: Vec::new(),
         waiting: false,
+        recovery: None,
     };
     let inflight = Arc::new(tokio::sync::Semaphore::new(inflight_max));
     let capacity = limits.open_events_max.min(1 << 16);
@@ -264,6 +265,8 @@ pub struct DeskActor {
     epoch: Epoch,
     stopped: Vec<oneshot::Sender<()>>,
     waiting: bool,
+    /// The wait for the log to be usable again.
+    recovery: Option<actix::SpawnHandle>,
 }
 
 impl Actor for DeskActor {
@@ -478,15 +481,17 @@ impl DeskActor {
             jobs.send(Job::Recover(done)).await.ok()?;
             recovered.await.ok()
         };
-        context.spawn(recovery.into_actor(self).map(|recovered, desk, context| match recovered {
+        let recovery = recovery.into_actor(self).map(|recovered, desk, context| match recovered {
             Some((restored, head)) => desk.recovered(restored, head, context),
             None => actix::System::current().stop_with_code(1),
-        }));
+        });
+        self.recovery = Some(context.spawn(recovery));
         self.finish(context);
     }
 
     fn recovered(&mut self, restored: Restored, head: Head, context: &mut Context<Self>) {
         tracing::info!(position = head.position.0, epoch = head.epoch.0, "the desk goes on");
+        self.recovery = None;
         self.shard.clock.at_least(head.committed_at);
         self.unseen = None;
         self.durable.reset(restored.fold.clone(), head);
@@ -522,6 +527,10 @@ impl DeskActor {
     fn finish(&mut self, context: &mut Context<Self>) {
         if self.stopped.is_empty() {
             return;
+        }
+        // A log that cannot be written now will not keep us: what was accepted for it is refused already.
+        if let Some(recovery) = self.recovery.take() {
+            context.cancel_future(recovery);
         }
         let waiting = std::mem::take(&mut self.stopped);
         let (tasks, jobs, epoch) = (self.tasks.clone(), self.jobs.clone(), self.epoch);

@@ -457,6 +457,26 @@ fn disk_full_is_said_and_heals_without_a_restart() {
 }
 
 #[test]
+fn disk_full_does_not_keep_a_desk_from_stopping() {
+    let Some(namespace) = namespace() else { return };
+    let temp = tempfile::tempdir().unwrap();
+    let disk = temp.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let launch = Launch::new(&disk.join("data")).may_log_errors();
+    let mounts = format!("mount -t tmpfs -o size=8m tmpfs '{}'", disk.display());
+    let desk = launch.start_as(behind(namespace, &launch, &mounts));
+    let admin = desk.welcome("ann");
+    admin.register("master/Demo_1").ok();
+    fill(&PathBuf::from(format!("/proc/{}/root{}/filler", desk.pid(), disk.display())));
+    let mut enabled = false;
+    wait_until("the disk is full", || {
+        enabled = !enabled;
+        admin.toggle("master/Demo_1", enabled).status == 503
+    });
+    desk.stop();
+}
+
+#[test]
 fn a_stream_whose_records_are_not_believed_can_be_left_out() {
     let temp = tempfile::tempdir().unwrap();
     let bot = lived_in(temp.path());
