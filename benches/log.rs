@@ -15,7 +15,6 @@ use tidehelm::ambient::{DeskClock, uuid};
 use tidehelm::store::{Mode, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
 use tidehelm_actors::desk::{Host, Parts, start};
 use tidehelm_actors::journal::Limits;
-use tidehelm_actors::memory::MemoryLog;
 use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::{Clock, CommitLog, Outlet, Store};
 use tidehelm_actors::projector::Policy;
@@ -75,7 +74,7 @@ fn main() {
         restart(&dir.path().join("restart"), &mut table);
     }
     if wants("actors") {
-        actors(&mut table);
+        actors(&dir.path().join("actors"), &mut table);
     }
     table.print();
 }
@@ -484,9 +483,9 @@ async fn sqlite_again(dir: &Path) -> Box<dyn Store> {
     panic!("the directory stays locked");
 }
 
-fn actors(table: &mut Table) {
+fn actors(dir: &Path, table: &mut Table) {
     actix::System::new().block_on(async {
-        let desk = Desk::start(Box::new(MemoryLog::default()), Span::millis(20), u64::MAX).await;
+        let desk = Desk::start(sqlite(dir).await, Span::millis(20), u64::MAX).await;
         desk.register(1_000).await;
         let before = resident();
         let mut sent = Vec::new();
@@ -506,7 +505,7 @@ fn actors(table: &mut Table) {
         table.row(
             format!("{ACTORS} account actors"),
             format!("{each:.0} bytes each"),
-            "with both states and the log in memory; bar: 4096",
+            "with the accepted and the durable state; bar: 4096",
         );
         desk.host.stop().await;
     });

@@ -3,7 +3,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidehelm_actors::port::Clock;
 use tidehelm_events::time::{Span, Timestamp};
 use uuid::Uuid;
@@ -74,14 +74,18 @@ pub fn wall() -> Timestamp {
     }
 }
 
-/// A point for measuring how long something takes.
-pub fn stopwatch() -> Instant {
-    Instant::now()
+/// How long something takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
-/// How long ago a point was.
-pub fn elapsed(since: Instant) -> std::time::Duration {
-    since.elapsed()
+pub fn stopwatch() -> Stopwatch {
+    Stopwatch(Instant::now())
 }
 
 /// Bytes that nobody can guess.

@@ -8,8 +8,10 @@ mod config;
 mod diff;
 mod events;
 mod filter;
+mod people;
 mod replay;
 mod serve;
+mod snapshot;
 mod state;
 mod tail;
 mod target;
@@ -84,6 +86,12 @@ enum Command {
     Replay(replay::Replay),
     /// Check every commit, and everything that follows from them
     Verify(verify::Verify),
+    /// Write a snapshot now, so that the next start reads less
+    Snapshot(snapshot::Snapshot),
+    /// People who may use the desk
+    User(people::User),
+    /// Keys for programs
+    Token(people::Token),
     /// Show, check or write settings
     Config(config::Config),
     /// Print the OpenAPI document
@@ -107,6 +115,9 @@ fn run(cli: Cli) -> Done {
         Command::Diff(command) => command.run(&cli.shared),
         Command::Replay(command) => command.run(&cli.shared),
         Command::Verify(command) => command.run(&cli.shared),
+        Command::Snapshot(command) => command.run(&cli.shared),
+        Command::User(command) => command.run(&cli.shared),
+        Command::Token(command) => command.run(&cli.shared),
         Command::Config(command) => command.run(&cli.shared),
         Command::Openapi => print(&crate::http::spec::json()),
     }

@@ -72,7 +72,7 @@ impl History {
     ) -> Result<Position, HistoryError> {
         let mut store = self.turn().await?;
         let (mut last, mut looked, mut space) = (from, 0, Unpacked::default());
-        let (mut cursor, end) = (cursor_before(&mut **store, from.next()).await?, self.end());
+        let (mut cursor, end) = (from, self.end());
         loop {
             let entries = store.read(cursor, PIECE).await?;
             if entries.is_empty() {
@@ -165,19 +165,6 @@ impl History {
                 }
             }),
         }
-    }
-}
-
-/// A place from which reading shows the entry that holds a position: entries are read from their beginnings.
-pub async fn cursor_before(store: &mut dyn Store, position: Position) -> Result<Position, LogFault> {
-    let mut back = 1;
-    loop {
-        let after = Position(position.0.saturating_sub(back));
-        let shown = store.read(after, 1).await?.first().is_some_and(|entry| entry.first() <= position);
-        if shown || after == Position(0) {
-            return Ok(after);
-        }
-        back *= 8;
     }
 }
 

@@ -91,6 +91,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(events::log)
                 .service(log::end)
                 .service(log::fold)
+                .service(log::snapshot)
                 .service(desk::hash)
                 .service(desk::state)
                 .service(people::users)

@@ -70,6 +70,11 @@ impl Keys {
         Ok(Keys { vault: Mutex::new(vault), known: RwLock::new(known) })
     }
 
+    /// Gives the vault's connections back.
+    pub async fn close(self) -> Result<(), LogFault> {
+        self.vault.into_inner().close().await
+    }
+
     /// A new random secret: its id, and the text that its owner gets to see once.
     pub async fn issue(&self, kind: Kind) -> Result<(CredentialId, String), LogFault> {
         let (id, secret) = (CredentialId(ambient::uuid()), ambient::random::<32>());

@@ -6,6 +6,7 @@ pub mod config;
 pub mod history;
 pub mod http;
 pub mod keys;
+pub mod offline;
 pub mod replay;
 pub mod retention;
 pub mod serve;

@@ -54,6 +54,9 @@ async fn round(app: &Data, store: &mut Store) -> Result<(), RetentionError> {
     };
     let reader: Reader = store.reader();
     finish(app, store, &reader).await?;
+    if app.host.durable.read(|fold| fold.truth.has_quarantined()) {
+        return Ok(());
+    }
     if let Some(due) = reader.due(app.clock.now(), limits).await? {
         begin(app, store, due).await?;
         finish(app, store, &reader).await?;

@@ -101,7 +101,7 @@ impl From<&Config> for StoreConfig {
 #[derive(Debug)]
 pub enum Store {
     Sqlite(SqliteStore),
-    Postgres(PostgresStore),
+    Postgres(Box<PostgresStore>),
 }
 
 /// What only reads. Clones share a few connections and never wait for the writer; made on the runtime that will outlive them.
@@ -132,7 +132,7 @@ impl Store {
             return Err(StoreError::Url);
         }
         let options = PostgresOptions { lease: config.lease, stall_after, now, ..PostgresOptions::default() };
-        PostgresStore::open(&config.url, mode, options).await.map(Store::Postgres)
+        PostgresStore::open(&config.url, mode, options).await.map(|store| Store::Postgres(Box::new(store)))
     }
 
     pub fn reader(&self) -> Reader {
@@ -146,7 +146,7 @@ impl Store {
     pub fn twin(&self) -> Self {
         match self {
             Store::Sqlite(store) => Store::Sqlite(store.twin()),
-            Store::Postgres(store) => Store::Postgres(store.twin()),
+            Store::Postgres(store) => Store::Postgres(Box::new(store.twin())),
         }
     }
 
@@ -264,6 +264,14 @@ impl Reader {
     /// Entries after a position, in order, at most `limit`. Fewer than asked for is not the end: none is.
     pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
         either!(self, reader => reader.read(after, limit).await)
+    }
+    /// Entries that begin after a position, wherever the ones before them say that they end: for checking them.
+    pub async fn beginning_after(&self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
+        either!(self, reader => reader.beginning_after(after, limit).await)
+    }
+    /// Where the next entry begins, whether it can be read or not.
+    pub async fn next_beginning(&self, after: Position) -> Result<Option<Position>, LogFault> {
+        either!(self, reader => reader.next_beginning(after).await)
     }
     pub async fn head(&self) -> Result<Head, LogFault> {
         either!(self, reader => reader.head().await)
@@ -405,6 +413,11 @@ pub struct AuditQuery {
     pub until: Option<Timestamp>,
     pub order: Order,
     pub limit: usize,
+}
+
+/// A read brings megabytes, so it may take longer than a commit; but a driver that fails may never say so.
+fn read_patience(stall_after: Duration) -> Duration {
+    stall_after * 6
 }
 
 fn fault(doing: impl Into<String>, error: &sqlx::Error) -> LogFault {

@@ -14,6 +14,7 @@ pub use file::check_file;
 use crate::cli::progress::Progress;
 use crate::source::Source;
 use crate::store::Reader;
+use crate::tables::STATUS_CHANGES_SCHEMA;
 use beside::Beside;
 use chain::Chain;
 use serde::Serialize;
@@ -171,9 +172,9 @@ impl Verifier {
             base_met: None,
             snapshots: snapshots.into_iter().map(|(position, _)| position).collect(),
             audit: reader.clone().map(|reader| Beside::audit(reader, head.position)),
-            changes: checkpoint.and_then(|checkpoint| {
-                Some(Beside::status_changes(reader.clone()?, checkpoint.position.min(head.position)))
-            }),
+            changes: checkpoint.filter(|checkpoint| checkpoint.schema == STATUS_CHANGES_SCHEMA).and_then(
+                |checkpoint| Some(Beside::status_changes(reader.clone()?, checkpoint.position.min(head.position))),
+            ),
             reader,
         }
     }
@@ -181,7 +182,7 @@ impl Verifier {
     async fn read_all(&mut self, source: &mut Source, progress: &Progress) {
         let (mut cursor, mut piece) = (Position(0), PIECE);
         loop {
-            match source.read(cursor, piece).await {
+            match self.piece(source, cursor, piece).await {
                 Ok(entries) => {
                     for entry in entries.iter().filter(|entry| entry.first() > cursor) {
                         if entry.first() > self.head.position {
@@ -189,10 +190,9 @@ impl Verifier {
                         }
                         self.entry(entry, source).await;
                     }
-                    // By where entries begin, so that one with a bad end hides nothing.
-                    match entries.last().map(Entry::first) {
-                        Some(first) if first > cursor => cursor = first,
-                        _ => return,
+                    match entries.last().map(|last| self.cursor(last)) {
+                        Some(next) if next > cursor => cursor = next,
+                        Some(_) | None => return,
                     }
                     piece = PIECE;
                     progress.advance_to(cursor.0);
@@ -206,23 +206,38 @@ impl Verifier {
         }
     }
 
+    async fn piece(&self, source: &mut Source, cursor: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
+        match &self.reader {
+            Some(reader) => reader.beginning_after(cursor, limit).await,
+            None => source.read(cursor, limit).await,
+        }
+    }
+
+    /// In a store by where entries begin, so that one with a bad end hides nothing.
+    fn cursor(&self, last: &Entry) -> Position {
+        if self.reader.is_some() { last.first() } else { last.head().position }
+    }
+
     /// Notes an entry that the store cannot give, and says from where to go on.
     async fn unreadable(&mut self, cursor: Position, fault: &LogFault) -> Option<Position> {
         let next = match &self.reader {
-            Some(reader) => reader.extents(cursor, 1).await.ok().and_then(|extents| extents.first().copied()),
+            Some(reader) => reader.next_beginning(cursor).await.ok().flatten(),
             None => None,
         };
-        let at = next.map_or(cursor.next(), |extent| extent.first);
+        let at = next.unwrap_or(cursor.next());
         self.report.problem(at, "unreadable", format!("commit {at}: {}", fault.why));
-        let is_seal = fault.why.contains("seal ");
-        let to = next.map_or(self.head.position, |extent| if is_seal { extent.first } else { extent.last });
-        self.lose(cursor.next()..=to);
         self.chain.forget();
-        let Some(extent) = next else {
+        let Some(at) = next else {
+            self.lose(cursor.next()..=self.head.position);
             self.report.not_checkable(format!("what comes after position {cursor}: it cannot be read"));
             return None;
         };
-        Some(if is_seal { Position(extent.first.0 - 1).max(cursor.next()) } else { extent.first })
+        let end = match &self.reader {
+            Some(reader) => reader.next_beginning(at).await.ok().flatten().map(|next| Position(next.0 - 1)),
+            None => None,
+        };
+        self.lose(at..=end.unwrap_or(self.head.position));
+        Some(at)
     }
 
     async fn entry(&mut self, entry: &Entry, source: &mut Source) {

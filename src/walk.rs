@@ -1,6 +1,5 @@
 //! The log from a position on, event by event, with every name written out.
 
-use crate::history::cursor_before;
 use tidehelm_actors::port::{LogFault, Store};
 use tidehelm_actors::writer::restore;
 use tidehelm_events::commit::{Entry, Head, Unpacked};
@@ -57,7 +56,7 @@ impl Walk {
             Ok((restored, _)) => {
                 walk.names = restored.fold.truth.names().clone();
                 walk.desk = restored.fold.truth.desk_id();
-                walk.cursor = cursor_before(store, after.next()).await?;
+                walk.cursor = after;
             }
             Err(error) => tracing::debug!(%error, "the log cannot be folded; its names are read from the start"),
         }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tidehelm_events::answer::BodyHash;
 use tidehelm_events::commit::Head;
 use tidehelm_events::desk as events;
-use tidehelm_events::id::{DeskId, Epoch, NodeId, Principal, StreamId};
+use tidehelm_events::id::{DeskId, Epoch, NodeId, Position, Principal, StreamId};
 use tokio::sync::{mpsc, oneshot};
 
 /// Seals what waits.
@@ -36,6 +36,11 @@ struct Lapsed;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Stop(pub oneshot::Sender<()>);
+
+/// A snapshot is wanted now.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Keep(oneshot::Sender<Position>);
 
 /// What the desk needs to run.
 pub struct Parts {
@@ -140,6 +145,13 @@ impl Host {
         let (sender, receiver) = oneshot::channel();
         let sent = self.front.try_send(Deliver { order, ticket: Ticket::Ask(sender) });
         sent.map(|()| receiver).map_err(|_| Fault::Overloaded)
+    }
+
+    /// Writes a snapshot as soon as it can be, and says where it stands.
+    pub async fn snapshot(&self) -> Result<Position, Fault> {
+        let (sender, receiver) = oneshot::channel();
+        self.front.try_send(Keep(sender)).map_err(|_| Fault::Overloaded)?;
+        receiver.await.map_err(|_| Fault::Overloaded)
     }
 
     /// Makes durable what was accepted, saves a snapshot and gives the log back.
@@ -313,6 +325,17 @@ impl Handler<Lapsed> for DeskActor {
     fn handle(&mut self, _: Lapsed, context: &mut Context<Self>) {
         self.waiting = false;
         self.flush(context);
+    }
+}
+
+impl Handler<Keep> for DeskActor {
+    type Result = ();
+
+    /// Where the projector has no room the sender is dropped, which is the answer.
+    fn handle(&mut self, keep: Keep, _: &mut Context<Self>) {
+        if self.make_room() {
+            let _ = self.tasks.try_send(Task::Snapshot(keep.0));
+        }
     }
 }
 

@@ -32,7 +32,8 @@ pub enum AppendFault {
     /// Surely not written.
     #[error("cannot append: {0}")]
     Unavailable(String),
-    /// Written or not: only the log can tell, later.
+    /// Written or not: only the log can tell, later. It may even be written yet; whoever takes over first fences it off, so
+    /// that what he then reads stays true.
     #[error("cannot say whether the commit was written: {0}")]
     InDoubt(String),
 }
@@ -47,7 +48,8 @@ pub trait CommitLog: Send {
     /// Makes the commit durable, all of it with its audit rows or nothing, if the log ends at `expected`.
     async fn append(&mut self, commit: &Commit, audit: &[Envelope], expected: &Head) -> Result<(), AppendFault>;
 
-    /// Entries after a position, in order, at most `limit`; one that starts after it without a hole.
+    /// Entries that end after a position, in order, at most `limit`: the first is the one that holds the next position. Fewer
+    /// than asked for is not the end of the log; none is.
     async fn read(&mut self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault>;
 
     async fn head(&mut self) -> Result<Head, LogFault>;

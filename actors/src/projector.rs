@@ -7,6 +7,7 @@ use crate::writer::Job;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use tidehelm_events::commit::Hash;
+use tidehelm_events::id::Position;
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::truth;
 use tokio::sync::mpsc;
@@ -26,8 +27,8 @@ impl Default for Policy {
 
 pub enum Task {
     Show(Arc<Batch>),
-    /// A snapshot now, whatever the policy says.
-    Snapshot(tokio::sync::oneshot::Sender<()>),
+    /// A snapshot now, whatever the policy says; the answer is where it stands, and none comes while a reaction is owed.
+    Snapshot(tokio::sync::oneshot::Sender<Position>),
 }
 
 /// Batches wait here; while it is full the desk seals nothing.
@@ -47,7 +48,7 @@ pub fn spawn(
                 Task::Show(batch) => projector.show(&batch),
                 Task::Snapshot(done) => {
                     projector.snapshot();
-                    let _ = done.send(());
+                    projector.answer(done);
                 }
             }
         }
@@ -77,11 +78,22 @@ impl Projector {
         }
     }
 
+    fn answer(&self, done: tokio::sync::oneshot::Sender<Position>) {
+        if self.drained {
+            // Who wanted it may have gone.
+            let _ = done.send(self.durable.read(|fold| fold.truth.position()));
+        }
+    }
+
     fn snapshot(&mut self) {
         if self.events == 0 || !self.drained {
             return;
         }
-        let (position, bytes) = self.durable.read(|fold| (fold.truth.position(), fold.to_bytes()));
+        let taken = self.durable.read(|fold| {
+            let whole = !fold.truth.has_quarantined();
+            whole.then(|| (fold.truth.position(), fold.to_bytes()))
+        });
+        let Some((position, bytes)) = taken else { return };
         let at = self.clock.now();
         let hash = Hash::of(&bytes);
         let build = env!("CARGO_PKG_VERSION").to_string();

@@ -191,6 +191,10 @@ impl Truth {
     pub fn is_quarantined(&self, id: &StreamId) -> bool {
         self.quarantined.contains(id)
     }
+    /// Something is missing here that the log has: such a state is never saved.
+    pub fn has_quarantined(&self) -> bool {
+        !self.quarantined.is_empty()
+    }
     pub fn quarantine(&mut self, id: StreamId) {
         self.quarantined.insert(id);
     }

@@ -96,7 +96,7 @@ impl Replay {
         let progress = Progress::new("replay", to.0);
         let Pass { fold, commits, events, base } =
             replay(source, to, |position| progress.advance_to(position.0)).await?;
-        let took = ambient::elapsed(started);
+        let took = started.elapsed();
         let compared = if self.check { compare(source, &fold, base).await? } else { Vec::new() };
         let wrong: Vec<&Compared> = compared.iter().filter(|compared| !compared.equal).collect();
         let check = match (self.check, compared.is_empty(), wrong.is_empty()) {

@@ -42,18 +42,21 @@ impl Tail {
         self.filter.wanted()?;
         block_on(async {
             match self.target.server(shared)? {
-                Some(server) => self.from_server(&server, shared.output),
-                None => self.from_store(self.target.source(shared).await?, shared.output).await,
+                Some(server) => self.show_server(&server, shared.output),
+                None => self.show_store(self.target.source(shared).await?, shared.output).await,
             }
         })
     }
 
-    async fn from_store(&self, mut source: Source, output: Output) -> Done {
+    async fn show_store(&self, mut source: Source, output: Output) -> Done {
         let wanted = self.filter.wanted()?;
         let mut out = std::io::stdout().lock();
         let mut shown = Stream::new(&mut out, output, COLUMNS);
         let mut walk = self.show_last(&mut source, &mut shown, output).await?;
-        while self.follow {
+        loop {
+            if !self.follow {
+                return Ok(Exit::Ok);
+            }
             let news = walk.step(&mut source, |seen| {
                 if passes(&wanted, seen) {
                     show(&mut shown, output, &seen.envelope())?;
@@ -64,7 +67,6 @@ impl Tail {
                 tokio::time::sleep(POLL).await;
             }
         }
-        Ok(Exit::Ok)
     }
 
     /// Looks back further and further until there are enough.
@@ -98,7 +100,7 @@ impl Tail {
         }
     }
 
-    fn from_server(&self, server: &Server, output: Output) -> Done {
+    fn show_server(&self, server: &Server, output: Output) -> Done {
         let mut out = std::io::stdout().lock();
         let mut shown = Stream::new(&mut out, output, COLUMNS);
         let query = self.filter.query();
@@ -109,7 +111,10 @@ impl Tail {
         let events = page.events.iter().take(self.count);
         events.clone().try_for_each(|event| show(&mut shown, output, event))?;
         let mut seen = page.position;
-        while self.follow {
+        loop {
+            if !self.follow {
+                return Ok(Exit::Ok);
+            }
             match self.stream(server, &query, &mut seen, &mut shown, output) {
                 Ok(()) => {}
                 Err(error) if error.exit == Exit::Unreachable => {
@@ -119,7 +124,6 @@ impl Tail {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Exit::Ok)
     }
 
     /// One connection of the live stream, until it ends.

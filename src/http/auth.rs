@@ -1,7 +1,7 @@
 //! Who is asking: sessions for people, tokens for programs, and the ways in.
 
 use super::problem::Problem;
-use super::{Answered, App, Data, Wish, body};
+use super::{App, Data, Wish, body};
 use crate::config::{Auth, Config};
 use crate::keys::{KeyError, Kind};
 use actix_web::cookie::{Cookie, SameSite, time};
@@ -291,9 +291,4 @@ impl From<KeyError> for Problem {
             KeyError::Store(fault) => fault.into(),
         }
     }
-}
-
-/// A body that says that it worked.
-pub fn done<T>(value: T) -> Answered<T> {
-    Ok(web::Json(value))
 }

@@ -240,9 +240,9 @@ impl Follower {
         }
         loop {
             let pieces = match self.app.host.durable.recent(self.seen) {
-                Some(batches) if !batches.is_empty() => self.from_memory(&batches),
+                Some(batches) if !batches.is_empty() => self.pieces_in_memory(&batches),
                 Some(_) => String::new(),
-                None if self.head.borrow().position > self.seen => match self.from_log().await {
+                None if self.head.borrow().position > self.seen => match self.pieces_in_log().await {
                     Ok(pieces) => pieces,
                     Err(problem) => {
                         self.ended = true;
@@ -266,7 +266,7 @@ impl Follower {
         }
     }
 
-    fn from_memory(&mut self, batches: &[Arc<tidehelm_actors::journal::Batch>]) -> String {
+    fn pieces_in_memory(&mut self, batches: &[Arc<tidehelm_actors::journal::Batch>]) -> String {
         let mut text = String::new();
         let (filter, seen) = (&self.filter, &mut self.seen);
         self.app.host.durable.read(|fold| {
@@ -284,7 +284,7 @@ impl Follower {
         text
     }
 
-    async fn from_log(&mut self) -> Result<String, Problem> {
+    async fn pieces_in_log(&mut self) -> Result<String, Problem> {
         let mut text = String::new();
         let filter = &self.filter;
         let last = self.app.history.scan(self.seen, 10_000, |reading| {

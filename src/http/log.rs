@@ -3,7 +3,7 @@
 use super::auth::Caller;
 use super::problem::Problem;
 use super::{Answered, Data};
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use tidehelm_actors::port::Saved;
 use tidehelm_events::codec;
@@ -93,4 +93,19 @@ pub async fn fold(app: Data, caller: Caller, query: web::Query<FoldQuery>) -> Re
     let mut bytes = Vec::new();
     codec::write(&SavedWire::of(saved), &mut bytes);
     Ok(HttpResponse::Ok().content_type("application/octet-stream").body(bytes))
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct SnapshotView {
+    /// Where it stands.
+    pub position: u64,
+}
+
+/// Writes a snapshot now, so that the next start reads less.
+#[utoipa::path(tag = "log", path = "/snapshot", responses((status = 202, body = SnapshotView), (status = 403, body = Problem), (status = 503, body = Problem)))]
+#[post("/snapshot")]
+pub async fn snapshot(app: Data, caller: Caller) -> Result<HttpResponse, Problem> {
+    caller.need(&app, Access::Operator, "write a snapshot").await?;
+    let position = app.host.snapshot().await?;
+    Ok(HttpResponse::Accepted().json(SnapshotView { position: position.0 }))
 }

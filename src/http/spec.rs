@@ -43,6 +43,7 @@ use utoipa::OpenApi;
         events::log,
         log::end,
         log::fold,
+        log::snapshot,
         people::users,
         people::invite,
         people::remove,

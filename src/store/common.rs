@@ -1,7 +1,7 @@
 //! What both databases say in the same words. This file is compiled once for each (`#[path]`), with the connection and the
 //! database that its parent names.
 
-use super::{Adapter, Connection, Database, SNAPSHOT};
+use super::{Adapter, Connection, Database, SNAPSHOT, describe};
 use crate::store::retention::{self, Due, Limits, Piece};
 use crate::store::rows::{
     self, AuditRow, CommitRow, ExtentRow, HeadRow, SavedRow, SealRow, StatusChange, StatusChangeRow, StoredAuditRow,
@@ -10,11 +10,13 @@ use crate::store::{AuditQuery, BUILD, CUT, Checkpoint, Extent, Order, ReadCap, S
 use async_trait::async_trait;
 use sqlx::query::Query;
 use sqlx::{Pool, QueryBuilder};
+use std::time::Duration;
 use tidehelm_actors::port::{Depot, LogFault, Saved};
 use tidehelm_events::commit::{Commit, Entry, Head, Seal};
 use tidehelm_events::envelope::Envelope;
 use tidehelm_events::id::{CredentialId, NodeId, Position, StreamId};
 use tidehelm_events::time::Timestamp;
+use tokio::time::timeout;
 
 /// What is known of a commit without what it holds.
 macro_rules! extent {
@@ -60,22 +62,6 @@ pub async fn set_format(connection: &mut Connection, format: u32, now: Timestamp
                ON CONFLICT (id) DO UPDATE SET format = excluded.format, build = excluded.build";
     sqlx::query(sql).bind(i64::from(format)).bind(now.0).bind(BUILD).execute(connection).await?;
     Ok(())
-}
-
-/// Moves the head if it is where the writer thinks: then says how much telemetry was ever written, this commit's included.
-pub async fn move_head(connection: &mut Connection, new: &Commit, expected: &Head) -> sqlx::Result<Option<i64>> {
-    let sql = "UPDATE head SET position = $1, hash = $2, committed_at = $3, node = $4, telemetry_bytes = telemetry_bytes + $5 \
-               WHERE id = 1 AND position = $6 AND hash = $7 AND epoch = $8 RETURNING telemetry_bytes";
-    let moved = sqlx::query_scalar(sql)
-        .bind(rows::signed(new.header.last.0))
-        .bind(&new.hash.0[..])
-        .bind(new.header.committed_at.0)
-        .bind(new.header.node.to_string())
-        .bind(telemetry_bytes(new))
-        .bind(rows::signed(expected.position.0))
-        .bind(&expected.hash.0[..])
-        .bind(rows::signed(new.header.epoch.0));
-    moved.fetch_optional(connection).await
 }
 
 pub fn telemetry_bytes(commit: &Commit) -> i64 {
@@ -486,15 +472,38 @@ async fn audit(connection: &mut Connection, wanted: &AuditQuery) -> sqlx::Result
 #[derive(Debug, Clone)]
 pub struct Reader {
     pub(super) pool: Pool<Database>,
+    /// Whoever waits longer than this is told that the store does not answer: a driver that fails may never say so.
+    pub(super) patience: Duration,
 }
 
 impl Reader {
     pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
-        let doing = || format!("cannot read the log after position {after}");
-        let mut snapshot = self.pool.begin_with(SNAPSHOT).await.map_err(|error| fault(doing(), &error))?;
-        let entries = entries(&mut snapshot, after, limit).await.map_err(|error| fault(doing(), &error))?;
-        snapshot.commit().await.map_err(|error| fault(doing(), &error))?;
-        Ok(entries)
+        let doing = format!("cannot read the log after position {after}");
+        self.ask(&doing, async |connection| {
+            sqlx::raw_sql(SNAPSHOT).execute(&mut *connection).await?;
+            let entries = entries(connection, after, limit).await?;
+            sqlx::raw_sql("COMMIT").execute(connection).await?;
+            Ok(entries)
+        })
+        .await
+    }
+
+    pub async fn beginning_after(&self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
+        let limit = limit.min(ReadCap::ENTRIES);
+        let doing = "cannot read the log to check it";
+        self.ask(doing, async |connection| entries_within(connection, after, limit, ReadCap::BYTES).await).await
+    }
+
+    pub async fn next_beginning(&self, after: Position) -> Result<Option<Position>, LogFault> {
+        let sql = "SELECT min(first_position) FROM (SELECT first_position FROM commits WHERE first_position > $1 \
+                   UNION ALL SELECT first_position FROM seals WHERE first_position > $1) AS beginnings";
+        let after = rows::signed(after.0);
+        let found: Option<i64> = self
+            .ask("cannot find the next commit", async |connection| {
+                sqlx::query_scalar(sql).bind(after).fetch_one(connection).await
+            })
+            .await?;
+        Ok(found.map(|first| Position(first.unsigned_abs())))
     }
 
     pub async fn head(&self) -> Result<Head, LogFault> {
@@ -565,7 +574,14 @@ impl Reader {
         question: impl AsyncFnOnce(&mut Connection) -> sqlx::Result<T>,
     ) -> Result<T, LogFault> {
         let mut connection = self.pool.acquire().await.map_err(|error| fault(doing, &error))?;
-        question(&mut connection).await.map_err(|error| fault(doing, &error))
+        let why = match timeout(self.patience, question(&mut connection)).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => describe(&error),
+            Err(_) => format!("the store did not answer within {:?}", self.patience),
+        };
+        // Nobody knows what state it is in.
+        drop(connection.detach());
+        Err(LogFault::new(doing, why))
     }
 }
 

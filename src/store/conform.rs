@@ -143,7 +143,7 @@ impl Site for OnPostgres {
 
 impl Database for OnPostgres {
     async fn open(&self, mode: Mode) -> Result<Store, StoreError> {
-        PostgresStore::open(&self.url, mode, self.options.clone()).await.map(Store::Postgres)
+        PostgresStore::open(&self.url, mode, self.options.clone()).await.map(|store| Store::Postgres(Box::new(store)))
     }
 
     async fn say(&self, sql: &str) {

@@ -10,7 +10,7 @@ pub mod common;
 
 use self::common::Reader;
 use crate::store::rows::{self, AuditValues, HeadRow};
-use crate::store::{Mode, STORE_FORMAT, Sizes, StoreError, check_end, check_follows, fault, refusal};
+use crate::store::{Mode, STORE_FORMAT, Sizes, StoreError, check_end, check_follows, fault, read_patience, refusal};
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgPoolOptions, PgSeverity};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Postgres, Row as _};
@@ -102,8 +102,8 @@ impl PostgresStore {
             Mode::Write | Mode::ReadOnly => {}
         }
         let pool = PgPoolOptions::new().max_connections(4).acquire_timeout(options.stall_after);
-        let reader =
-            Reader { pool: pool.connect_lazy_with(connect.clone().options([("default_transaction_read_only", "on")])) };
+        let read_only = connect.clone().options([("default_transaction_read_only", "on")]);
+        let reader = Reader { pool: pool.connect_lazy_with(read_only), patience: read_patience(options.stall_after) };
         let writer = (mode == Mode::Write).then_some(first);
         Ok(PostgresStore {
             options,
@@ -173,7 +173,7 @@ impl PostgresStore {
                 if is_answer(&error) && is_rolled_back(&mut connection, self.options.stall_after).await {
                     self.writer = Some(connection);
                 }
-                Err(fault(doing, &error))
+                Err(LogFault::new(doing, describe(&error)))
             }
             Err(_) => Err(LogFault::new(doing, self.stalled())),
         }
@@ -195,7 +195,7 @@ impl PostgresStore {
                 if is_answer(&error) {
                     self.writer = Some(connection);
                 }
-                Err(fault(doing, &error))
+                Err(LogFault::new(doing, describe(&error)))
             }
             Err(_) => Err(LogFault::new(doing, self.stalled())),
         }

@@ -5,9 +5,11 @@ use sqlx::FromRow;
 use sqlx::error::BoxDynError;
 use std::str::FromStr;
 use tidehelm_actors::port::Saved;
+use tidehelm_events::account;
 use tidehelm_events::codec;
 use tidehelm_events::commit::{Commit, Entry, Hash, Head, Header, Reacted, Seal};
-use tidehelm_events::envelope::Envelope;
+use tidehelm_events::envelope::{Envelope, Record};
+use tidehelm_events::event::Event;
 use tidehelm_events::id::{CommandId, Epoch, EventId, NodeId, Position, StreamId, StreamNo, Version};
 use tidehelm_events::reason::{RuntimeStatus, Warnings};
 use tidehelm_events::time::Timestamp;
@@ -27,7 +29,9 @@ fn hash(what: &str, column: &str, bytes: &[u8]) -> sqlx::Result<Hash> {
 }
 
 fn uuid(what: &str, column: &str, text: &str) -> sqlx::Result<Uuid> {
-    Uuid::try_parse(text).map_err(|_| malformed(format!("{what}: its {column} is not a uuid")))
+    let not = || malformed(format!("{what}: its {column} is not a uuid"));
+    // One spelling, so that no changed letter goes unnoticed.
+    Uuid::try_parse(text).ok().filter(|id| id.to_string() == text).ok_or_else(not)
 }
 
 fn parsed<T: FromStr>(what: &str, column: &str, text: &str) -> sqlx::Result<T> {
@@ -331,6 +335,21 @@ pub struct StatusChange {
     pub old: RuntimeStatus,
     pub new: RuntimeStatus,
     pub warnings: Warnings,
+}
+
+impl StatusChange {
+    /// The row that an event makes, if it is a change of a status.
+    pub fn of(record: &Record, stream: &StreamId) -> Option<Self> {
+        let Event::Account(account::Event::StatusChanged(change)) = &record.event else { return None };
+        Some(StatusChange {
+            position: record.position,
+            stream: stream.clone(),
+            at: record.recorded_at,
+            old: change.old,
+            new: change.new,
+            warnings: change.warnings,
+        })
+    }
 }
 
 #[derive(FromRow)]

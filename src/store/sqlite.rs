@@ -9,15 +9,15 @@ pub mod common;
 use self::common::Reader;
 pub use self::files::Holder;
 use self::files::Lock;
-use crate::store::rows::AuditValues;
-use crate::store::{Mode, STORE_FORMAT, Sizes, StoreError, check_end, check_follows, fault, refusal};
+use crate::store::rows::{self, AuditValues};
+use crate::store::{Mode, STORE_FORMAT, Sizes, StoreError, check_end, check_follows, read_patience, refusal};
 use async_trait::async_trait;
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, QueryBuilder, Sqlite};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Sqlite};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tidehelm_actors::port::{AppendFault, CommitLog, LogFault};
 use tidehelm_events::commit::{Commit, Entry, Head};
@@ -36,8 +36,6 @@ pub const FILE: &str = "tidehelm.db";
 const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_log.sql")];
 /// `TIDE`, so that `file` and other tools know what this is.
 const APPLICATION_ID: i64 = 0x5449_4445;
-/// Rows in one statement: 14 values each, of 32,766 that SQLite takes.
-const AUDIT_CHUNK: usize = 500;
 
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
@@ -82,11 +80,15 @@ impl SqliteStore {
                 None
             }
         };
-        let writer = match mode {
-            Mode::Write => Some(prepare(dir, &options).await?),
-            Mode::ReadOnly => None,
+        let opening = async {
+            let writer = match mode {
+                Mode::Write => Some(prepare(dir, &options).await?),
+                Mode::ReadOnly => None,
+            };
+            Ok((writer, read_beside(dir, &options).await?))
         };
-        let reader = read_beside(dir, &options).await?;
+        let late = || StoreError::database(format!("cannot open {}", dir.join(FILE).display()), "it did not answer");
+        let (writer, reader) = timeout(open_patience(&options), opening).await.map_err(|_| late())??;
         Ok(SqliteStore { dir: dir.to_path_buf(), options, writer, reader, lock, unsettled: mode == Mode::Write })
     }
 
@@ -156,12 +158,20 @@ impl SqliteStore {
     }
 
     /// Closes every connection, the last of which folds the write-ahead log into the file, and then gives up the lock.
+    /// Handles that share them are of no use afterwards.
     pub async fn close(mut self) -> Result<(), LogFault> {
-        self.reader.pool.close().await;
-        if let Some(writer) = self.writer.take() {
-            writer.close().await.map_err(|error| fault("cannot close the store", &error))?;
+        let doing = "cannot close the store";
+        let closing = async {
+            self.reader.pool.close().await;
+            match self.writer.take() {
+                Some(writer) => writer.close().await,
+                None => Ok(()),
+            }
+        };
+        match timeout(open_patience(&self.options), closing).await {
+            Ok(closed) => closed.map_err(|error| LogFault::new(doing, describe(&error))),
+            Err(_) => Err(LogFault::new(doing, "it did not answer")),
         }
-        Ok(())
     }
 
     /// One transaction: all of the work or nothing.
@@ -185,7 +195,7 @@ impl SqliteStore {
             }
             Ok(Err(error)) => {
                 self.give_back(connection).await;
-                Err(fault(doing, &error))
+                Err(LogFault::new(doing, describe(&error)))
             }
             Err(_) => Err(LogFault::new(doing, self.stalled())),
         }
@@ -199,15 +209,25 @@ impl SqliteStore {
         }
         match self.writer.take() {
             Some(connection) => Ok(connection),
-            None => connect(&self.dir, &self.options).await.map_err(|error| describe(&error)),
+            None => match timeout(self.options.stall_after, connect(&self.dir, &self.options)).await {
+                Ok(connected) => connected.map_err(|error| describe(&error)),
+                Err(_) => Err(self.stalled()),
+            },
         }
     }
 
-    /// Keeps the connection if its transaction could be undone.
-    async fn give_back(&mut self, mut connection: SqliteConnection) {
-        let undone = timeout(self.options.stall_after, roll_back(&mut connection)).await;
-        if matches!(undone, Ok(Ok(()))) {
-            self.writer = Some(connection);
+    /// Keeps the connection if nothing is left open on it; says whether there was a transaction that had to be undone.
+    async fn give_back(&mut self, mut connection: SqliteConnection) -> Option<bool> {
+        let undone = timeout(self.options.stall_after, roll_back(&mut connection)).await.ok()?.ok()?;
+        self.writer = Some(connection);
+        Some(undone)
+    }
+
+    /// Why the head was not moved.
+    async fn refusal(&self, new: &Commit, expected: &Head) -> AppendFault {
+        match self.reader.head().await {
+            Ok(found) => refusal(new, expected, found),
+            Err(error) => AppendFault::Unavailable(error.to_string()),
         }
     }
 
@@ -239,7 +259,7 @@ impl SqliteStore {
                 self.writer = Some(connection);
                 Ok(())
             }
-            Ok(Err(error)) => Err(fault(doing, &error)),
+            Ok(Err(error)) => Err(LogFault::new(doing, describe(&error))),
             Err(_) => Err(LogFault::new(doing, self.stalled())),
         }
     }
@@ -264,31 +284,25 @@ impl CommitLog for SqliteStore {
     }
 
     async fn append(&mut self, new: &Commit, audit: &[Envelope], expected: &Head) -> Result<(), AppendFault> {
+        check_follows(new, expected)?;
         let mut connection = self.take_writer().await.map_err(AppendFault::Unavailable)?;
-        let stall_after = self.options.stall_after;
-        match timeout(stall_after, write(&mut connection, new, audit, expected)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(refused)) => {
-                self.give_back(connection).await;
-                return Err(refused);
-            }
-            Err(_) => return Err(AppendFault::Unavailable(self.stalled())),
-        }
         self.unsettled = true;
-        match timeout(stall_after, commit(&mut connection)).await {
-            Ok(Ok(())) => {
+        let error = match timeout(self.options.stall_after, write(&mut connection, new, audit, expected)).await {
+            Ok(Ok(moved)) => {
                 self.unsettled = false;
                 self.writer = Some(connection);
-                Ok(())
+                return if moved { Ok(()) } else { Err(self.refusal(new, expected).await) };
             }
-            Ok(Err(error)) if surely_undone(&error) => {
-                self.unsettled = false;
-                self.give_back(connection).await;
-                Err(AppendFault::Unavailable(describe(&error)))
-            }
-            Ok(Err(error)) => Err(AppendFault::InDoubt(describe(&error))),
-            Err(_) => Err(AppendFault::InDoubt(self.stalled())),
+            Ok(Err(error)) => error,
+            Err(_) => return Err(AppendFault::InDoubt(self.stalled())),
+        };
+        let was_open = self.give_back(connection).await;
+        if was_open == Some(true) || is_never_of_a_commit(&error) {
+            self.unsettled = false;
+            return Err(AppendFault::Unavailable(describe(&error)));
         }
+        self.writer = None;
+        Err(AppendFault::InDoubt(describe(&error)))
     }
 
     async fn read(&mut self, after: Position, limit: usize) -> Result<Vec<Entry>, LogFault> {
@@ -314,50 +328,85 @@ impl CommitLog for SqliteStore {
     }
 }
 
-/// Everything of an append but the commit: begins the transaction and leaves it open.
+const EXPECTED: &str = "head.id = 1 AND head.position = $17 AND head.hash = $18 AND head.epoch = $6";
+static INSERT_COMMIT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "INSERT INTO commits (first_position, last_position, committed_at, format, node, epoch, reacted_cause, \
+         reacted_index, kept_count, telemetry_count, kept_hash, telemetry_hash, prev_hash, hash, kept, telemetry, \
+         telemetry_through) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+         telemetry_bytes + coalesce(length($16), 0) FROM head WHERE {EXPECTED}"
+    )
+});
+static MOVE_HEAD: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "UPDATE head SET position = $2, hash = $14, committed_at = $3, node = $5, \
+         telemetry_bytes = telemetry_bytes + coalesce(length($16), 0) WHERE {EXPECTED} RETURNING 1"
+    )
+});
+static APPEND: LazyLock<String> =
+    LazyLock::new(|| format!("BEGIN IMMEDIATE; {}; {}; COMMIT", *INSERT_COMMIT, *MOVE_HEAD));
+static APPEND_AUDITED: LazyLock<String> = LazyLock::new(|| {
+    let audit = audit_sql("$19", &format!(", head WHERE {EXPECTED}"));
+    format!("BEGIN IMMEDIATE; {}; {audit}; {}; COMMIT", *INSERT_COMMIT, *MOVE_HEAD)
+});
+static INSERT_AUDIT: LazyLock<String> = LazyLock::new(|| audit_sql("$1", ""));
+
+/// Inserts audit rows from a JSON array of arrays: one text and one value for any number of rows.
+fn audit_sql(rows: &str, condition: &str) -> String {
+    let values: Vec<String> = (0..14).map(|column| format!("fresh.value ->> {column}")).collect();
+    format!(
+        "INSERT INTO audit_events (position, stream_kind, stream_id, version, event_id, kind, schema, at, at_us, by, \
+         command_id, causation, correlation, payload) SELECT {} FROM json_each({rows}) AS fresh{condition}",
+        values.join(", ")
+    )
+}
+
+/// The values of audit rows, in the order of the columns. The payload is text in it, so that SQLite does not touch it.
+fn audit_json(audit: &[Envelope]) -> String {
+    let rows = audit.iter().map(AuditValues::of).map(|row| {
+        serde_json::json!([
+            row.position,
+            row.stream_kind,
+            row.stream_id,
+            row.version,
+            row.event_id,
+            row.kind,
+            row.schema,
+            row.at,
+            row.at_us,
+            row.by,
+            row.command_id,
+            row.causation,
+            row.correlation,
+            row.payload,
+        ])
+    });
+    serde_json::Value::Array(rows.collect()).to_string()
+}
+
+/// Writes the commit with its audit rows if the head is where the writer thinks, and says whether it was: one transaction,
+/// handed to the connection's thread in one piece, since each handing over waits for a processor.
 async fn write(
     connection: &mut SqliteConnection,
     new: &Commit,
     audit: &[Envelope],
     expected: &Head,
-) -> Result<(), AppendFault> {
-    let unavailable = |error: sqlx::Error| AppendFault::Unavailable(describe(&error));
-    check_follows(new, expected)?;
-    begin(connection).await.map_err(unavailable)?;
-    let Some(telemetry_through) = common::move_head(connection, new, expected).await.map_err(unavailable)? else {
-        let found = common::head(connection).await.map_err(unavailable)?;
-        return Err(refusal(new, expected, found));
-    };
-    common::insert_commit(connection, new, telemetry_through).await.map_err(unavailable)?;
-    insert_audit(connection, audit).await.map_err(unavailable)
+) -> sqlx::Result<bool> {
+    let sql: &'static str = if audit.is_empty() { &APPEND } else { &APPEND_AUDITED };
+    let query = common::bind_commit(sqlx::query(sql), new);
+    let query = query.bind(rows::signed(expected.position.0)).bind(&expected.hash.0[..]).bind(audit_json(audit));
+    // Every row is asked for: to ask for one would end it before the commit.
+    Ok(!query.fetch_all(connection).await?.is_empty())
 }
 
 async fn insert_audit(connection: &mut SqliteConnection, audit: &[Envelope]) -> sqlx::Result<()> {
-    for chunk in audit.chunks(AUDIT_CHUNK) {
-        let mut sql = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO audit_events (position, stream_kind, stream_id, version, event_id, kind, schema, at, at_us, by, \
-             command_id, causation, correlation, payload) ",
-        );
-        sql.push_values(chunk.iter().map(AuditValues::of), |mut row, values| {
-            row.push_bind(values.position)
-                .push_bind(values.stream_kind)
-                .push_bind(values.stream_id)
-                .push_bind(values.version)
-                .push_bind(values.event_id)
-                .push_bind(values.kind)
-                .push_bind(values.schema)
-                .push_bind(values.at)
-                .push_bind(values.at_us)
-                .push_bind(values.by)
-                .push_bind(values.command_id)
-                .push_bind(values.causation)
-                .push_bind(values.correlation)
-                .push_bind(values.payload);
-        });
-        // A statement for each number of rows: only the small ones come again often enough to be worth keeping.
-        sql.build().persistent(chunk.len() <= 8).execute(&mut *connection).await?;
-    }
-    Ok(())
+    let sql: &'static str = &INSERT_AUDIT;
+    sqlx::query(sql).bind(audit_json(audit)).execute(connection).await.map(drop)
+}
+
+/// Long enough for a large write-ahead log, which is read through at the start and folded into the file at the end.
+fn open_patience(options: &SqliteOptions) -> Duration {
+    options.stall_after * 24
 }
 
 /// A connection that writes, with the store in its file: made, brought up to this build's format, or refused.
@@ -434,7 +483,7 @@ async fn read_beside(dir: &Path, options: &SqliteOptions) -> Result<Reader, Stor
     }
     probe.close().await.map_err(fail)?;
     let pool = SqlitePoolOptions::new().max_connections(4).acquire_timeout(options.stall_after);
-    Ok(Reader { pool: pool.connect_lazy_with(settled) })
+    Ok(Reader { pool: pool.connect_lazy_with(settled), patience: read_patience(options.stall_after) })
 }
 
 fn cannot_open(error: &sqlx::Error) -> bool {
@@ -482,21 +531,28 @@ async fn commit(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     sqlx::query("COMMIT").execute(connection).await.map(drop)
 }
 
-/// SQLite may have rolled back by itself already.
-async fn roll_back(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+/// Says whether there was a transaction to undo: SQLite may have done so by itself, and a commit leaves none.
+async fn roll_back(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
     match sqlx::query("ROLLBACK").execute(connection).await {
-        Ok(_) => Ok(()),
-        Err(sqlx::Error::Database(error)) if error.message().contains("no transaction is active") => Ok(()),
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) if error.message().contains("no transaction is active") => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// The commit did not happen: the database was busy, or full before the last page was written. After a failed sync
-/// nobody can say that.
-fn surely_undone(error: &sqlx::Error) -> bool {
+/// An error that comes before a commit has begun to write its last page, so that it surely has not happened. After a failed
+/// write or sync nobody can say that.
+fn is_never_of_a_commit(error: &sqlx::Error) -> bool {
     const BUSY: i32 = 5;
+    const LOCKED: i32 = 6;
+    const READ_ONLY: i32 = 8;
+    const CORRUPT: i32 = 11;
     const FULL: i32 = 13;
-    matches!(code(error).map(|code| code & 0xff), Some(BUSY | FULL))
+    const CANNOT_OPEN: i32 = 14;
+    const CONSTRAINT: i32 = 19;
+    const NOT_A_DATABASE: i32 = 26;
+    let known = [BUSY, LOCKED, READ_ONLY, CORRUPT, FULL, CANNOT_OPEN, CONSTRAINT, NOT_A_DATABASE];
+    code(error).is_some_and(|code| known.contains(&(code & 0xff)))
 }
 
 fn code(error: &sqlx::Error) -> Option<i32> {
@@ -513,6 +569,9 @@ fn describe(error: &sqlx::Error) -> String {
         Some(13) => "the disk is full",
         Some(14) => "the database file cannot be opened",
         Some(26) => "the file is not a database, or its beginning is damaged",
+        _ if matches!(error, sqlx::Error::WorkerCrashed) => {
+            "the database's driver failed, which a damaged file can cause"
+        }
         _ => return error.to_string(),
     };
     format!("{meaning}: {error}")

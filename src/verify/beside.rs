@@ -1,14 +1,12 @@
 //! Rows that stand beside the log and follow from it: each must be there, once, and say what its event says.
 
 use super::Report;
-use crate::store::{AuditQuery, AuditRow, Reader};
+use crate::store::{AuditQuery, AuditRow, Reader, StatusChange};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use tidehelm_actors::port::LogFault;
-use tidehelm_events::account;
 use tidehelm_events::envelope::{Class, Record};
-use tidehelm_events::event::Event;
 use tidehelm_events::id::{DeskId, Position, StreamId};
 
 const PAGE: usize = 1000;
@@ -41,10 +39,7 @@ pub fn audit_row(record: &Record, desk: DeskId, stream: &StreamId) -> Option<Val
 
 /// The row of the read model that an event must have.
 pub fn status_change(record: &Record, stream: &StreamId) -> Option<Value> {
-    let Event::Account(account::Event::StatusChanged(change)) = &record.event else { return None };
-    Some(json!({
-        "stream": stream, "at": record.recorded_at, "old": change.old, "new": change.new, "warnings": change.warnings,
-    }))
+    crate::tables::status_change(record, stream).map(|change| change_shown(&change))
 }
 
 impl Beside {
@@ -150,8 +145,11 @@ impl Beside {
             }
             Table::StatusChanges => {
                 let rows = self.reader.status_changes(None, after, limit).await?;
-                let shown = |row: &crate::store::StatusChange| json!({"stream": row.stream, "at": row.at, "old": row.old, "new": row.new, "warnings": row.warnings});
-                Ok(rows.iter().filter(|row| row.position < before).map(|row| (row.position, shown(row))).collect())
+                Ok(rows
+                    .iter()
+                    .filter(|row| row.position < before)
+                    .map(|row| (row.position, change_shown(row)))
+                    .collect())
             }
         }
     }
@@ -187,4 +185,8 @@ impl Beside {
 
 fn shown(row: &AuditRow) -> Value {
     serde_json::to_value(row).unwrap_or_default()
+}
+
+fn change_shown(row: &StatusChange) -> Value {
+    json!({"stream": row.stream, "at": row.at, "old": row.old, "new": row.new, "warnings": row.warnings})
 }

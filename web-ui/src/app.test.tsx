@@ -266,7 +266,7 @@ it("tells how to connect the first account, also in Japanese", async () => {
   answers["GET /api/accounts"] = () => json({ position: 1, at: 0, accounts: [] });
   open();
   expect(await screen.findByText("No account has connected yet")).toBeTruthy();
-  expect(screen.getByText("tidehelm demo")).toBeTruthy();
+  expect(screen.getByText("Make a key")).toBeTruthy();
   fireEvent.click(screen.getByRole("button", { name: "日本語" }));
   expect(await screen.findByText("まだ口座が接続されていません")).toBeTruthy();
   expect(document.documentElement.lang).toBe("ja");

@@ -123,6 +123,9 @@ export const api = {
 
   logout: () => post<void>("/api/logout"),
 
+  createToken: (name: string, role: string, hours: number) =>
+    post<{ id: string; token: string }>("/api/tokens", { name, role, hours }),
+
   toggle: async (of: Account, enabled: boolean, key: string) => {
     const answer = await post<ToggleAnswer>(
       `/api/accounts/${of.role}/${encodeURIComponent(of.account)}/toggle`,

@@ -106,12 +106,12 @@ export const en = {
   "age.d": "{value} d",
 
   "empty.title": "No account has connected yet",
-  "empty.lead":
-    "This page fills by itself as soon as the first terminal says hello. Two ways to start:",
-  "empty.demo": "See it move: a made-up fleet of masters and slaves",
-  "empty.post": "Connect your own: register an account over HTTP",
-  "empty.post_hint":
-    "Unsigned requests are taken from this machine only, until the account is paired with a key.",
+  "empty.lead": "This page fills by itself as soon as the first terminal says hello. Two steps:",
+  "empty.token": "A terminal, or any program, needs a key",
+  "empty.token_make": "Make a key",
+  "empty.token_hint": "It is in the text below, shown only now, good for 30 days.",
+  "empty.token_failed": "The key could not be made; try again.",
+  "empty.post": "Register an account and say that it is alive; again each second",
   "empty.past": "At this moment no account was known.",
 
   "travel.title": "Time travel",

@@ -248,7 +248,7 @@ function DeskBody({ desk, store, asOf }: { desk: Desk; store: DeskStore; asOf: s
           {shown === null ? (
             <PastPending problem={past.problem} />
           ) : shown.length === 0 ? (
-            <EmptyAccounts past={inPast} />
+            <EmptyAccounts past={inPast} mayMakeTokens={desk.status?.user?.role === "admin"} />
           ) : (
             <AccountsTable
               accounts={shown}
