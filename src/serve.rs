@@ -106,14 +106,21 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let scheme = if app.config.http.tls().is_some() { "https" } else { "http" };
     greet(scheme, address, first.as_deref());
     let handle = server.handle();
-    actix::spawn(record_strangers(app.clone()));
-    actix::spawn(crate::retention::keep(app.clone(), retention_store));
-    actix::spawn(crate::tables::keep(app.clone(), table_store));
+    let beside = [
+        actix::spawn(record_strangers(app.clone())),
+        actix::spawn(crate::retention::keep(app.clone(), retention_store)),
+        actix::spawn(crate::tables::keep(app.clone(), table_store)),
+    ];
     let serving = actix::spawn(server);
     let why = wait_for_signal().await;
     tracing::info!(why, "stopping: finishing what was accepted");
     let _ = stop.send(true);
     handle.stop(true).await;
+    // Connections go back to their pool while there still is a runtime to take them there.
+    for task in beside {
+        task.abort();
+        let _ = task.await;
+    }
     host.stop().await;
     tracing::info!(position = host.durable.head().position.0, "stopped; everything accepted is in the log");
     let _ = serving.await;

@@ -216,6 +216,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
         epoch: head.epoch,
         stopped: Vec::new(),
         waiting: false,
+        recovery: None,
     };
     let inflight = Arc::new(tokio::sync::Semaphore::new(inflight_max));
     let capacity = limits.open_events_max.min(1 << 16);
@@ -281,6 +282,8 @@ pub struct DeskActor {
     epoch: Epoch,
     stopped: Vec<oneshot::Sender<()>>,
     waiting: bool,
+    /// The wait for the log to be usable again.
+    recovery: Option<actix::SpawnHandle>,
 }
 
 impl Actor for DeskActor {
@@ -453,7 +456,7 @@ impl DeskActor {
 
     fn write(&mut self, sealed: journal::Sealed, context: &mut Context<Self>) {
         let (done, outcome) = oneshot::channel();
-        let (jobs, started) = (self.jobs.clone(), self.shard.clock.now());
+        let (jobs, started, epoch) = (self.jobs.clone(), self.shard.clock.now(), self.epoch);
         let job = Job::Append(Box::new(sealed), done);
         let written = async move {
             match jobs.send(job).await {
@@ -462,6 +465,8 @@ impl DeskActor {
             }
         };
         context.spawn(written.into_actor(self).map(move |outcome, desk, context| match outcome {
+            // A renewal may have found out first that the log is lost: then this commit is forgotten already.
+            _ if desk.epoch != epoch => {}
             Ok(()) => desk.written(started, context),
             Err(fault) => desk.failed(&fault, context),
         }));
@@ -493,11 +498,11 @@ impl DeskActor {
 
     /// Nothing is guessed: what was not durable is forgotten, and the log says what is true.
     fn failed(&mut self, fault: &AppendFault, context: &mut Context<Self>) {
+        let Some(journal) = self.shard.journal.borrow_mut().take() else { return };
         tracing::error!(%fault, "a commit failed; the desk starts again from the log");
         self.gauges.failures.fetch_add(1, Ordering::Relaxed);
         self.gauges.set_health(Health::Recovering(fault.to_string()));
-        let journal = self.shard.journal.borrow_mut().take();
-        for ticket in journal.map(Journal::forget).unwrap_or_default() {
+        for ticket in journal.forget() {
             ticket.answer(Err(Fault::Unavailable));
         }
         let (done, recovered) = oneshot::channel();
@@ -506,15 +511,17 @@ impl DeskActor {
             jobs.send(Job::Recover(done)).await.ok()?;
             recovered.await.ok()
         };
-        context.spawn(recovery.into_actor(self).map(|recovered, desk, context| match recovered {
+        let recovery = recovery.into_actor(self).map(|recovered, desk, context| match recovered {
             Some((restored, head)) => desk.recovered(restored, head, context),
             None => actix::System::current().stop_with_code(1),
-        }));
+        });
+        self.recovery = Some(context.spawn(recovery));
         self.finish(context);
     }
 
     fn recovered(&mut self, restored: Restored, head: Head, context: &mut Context<Self>) {
         tracing::info!(position = head.position.0, epoch = head.epoch.0, "the desk goes on");
+        self.recovery = None;
         self.shard.clock.at_least(head.committed_at);
         self.unseen = None;
         self.durable.reset(restored.fold.clone(), head);
@@ -550,6 +557,10 @@ impl DeskActor {
     fn finish(&mut self, context: &mut Context<Self>) {
         if self.stopped.is_empty() {
             return;
+        }
+        // A log that cannot be written now will not keep us: what was accepted for it is refused already.
+        if let Some(recovery) = self.recovery.take() {
+            context.cancel_future(recovery);
         }
         let waiting = std::mem::take(&mut self.stopped);
         let (tasks, jobs, epoch) = (self.tasks.clone(), self.jobs.clone(), self.epoch);

@@ -1,8 +1,8 @@
 //! Damaged directories, wrong settings, full and read-only disks: a clear word each, and nothing lost.
 
 use crate::client::Client;
-use crate::desk::{Desk, Launch, PASSWORD, heartbeat, wait_for, wait_until};
-use crate::log::{Follower, block_on, open};
+use crate::desk::{Desk, Launch, PASSWORD, heartbeat, run, tidehelm, wait_for, wait_until};
+use crate::log::{Follower, block_on, open, verified};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -77,6 +77,43 @@ fn refused(launch: &Launch, exit: i32, words: &[&str]) {
     assert!(log_of(&launch.dir) == before, "the refused start changed the data");
 }
 
+/// `tidehelm verify` says what is wrong, and where.
+#[track_caller]
+fn found_by_verify(dir: &Path, words: &[&str]) {
+    let (exit, said) = run(tidehelm().arg("verify").arg("--data").arg(dir));
+    assert_eq!(exit, 6, "{said}");
+    for word in words {
+        assert!(said.contains(word), "`{word}` is not in: {said}");
+    }
+}
+
+/// Beside the log: what people read with SQL, and what proves that they are who they say.
+#[test]
+fn damage_beside_the_log_is_found_by_verify() {
+    let temp = tempfile::tempdir().unwrap();
+    let whole = temp.path().join("whole");
+    lived_in(&whole);
+    verified(&whole.as_path().into());
+    for (number, change) in [
+        "DELETE FROM audit_events WHERE position = 5",
+        "UPDATE audit_events SET payload = '{}' WHERE position = 7",
+        "UPDATE audit_events SET by = 'user:eve' WHERE position = 7",
+        "DELETE FROM vault WHERE id = (SELECT min(id) FROM vault)",
+        "UPDATE snapshots SET bytes = zeroblob(length(bytes))",
+        "UPDATE head SET position = position + 1",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let dir = copy(&whole, &temp.path().join(format!("case-{number}")));
+        sql(&dir, change);
+        at_rest(&dir);
+        let (exit, said) = run(tidehelm().arg("verify").arg("--data").arg(&dir));
+        println!("{change}: {exit} {said}");
+        assert!(exit == 6 || exit == 1, "{change}: {exit} {said}");
+    }
+}
+
 fn damage(dir: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let path = dir.join(FILE);
     let mut bytes = std::fs::read(&path).unwrap();
@@ -134,7 +171,9 @@ fn every_kind_of_damage_in_the_log_is_named_by_its_commit() {
         let dir = copy(&whole, &temp.path().join(format!("case-{number}")));
         sql(&dir, change);
         at_rest(&dir);
-        refused(&Launch::new(&dir), 6, &[&middle_or_next(&firsts, middle, words), words]);
+        let commit = middle_or_next(&firsts, middle, words);
+        refused(&Launch::new(&dir), 6, &[&commit, words]);
+        found_by_verify(&dir, &[&commit, words]);
     }
 }
 
@@ -183,7 +222,9 @@ fn a_flipped_bit_in_a_blob_is_named_by_its_commit() {
         connection.execute(&update, [&blob]).unwrap();
         drop(connection);
         at_rest(&dir);
-        refused(&Launch::new(&dir), 6, &[&format!("commit {first}: the {column} blob")]);
+        let words = format!("commit {first}: the {column} blob");
+        refused(&Launch::new(&dir), 6, &[&words]);
+        found_by_verify(&dir, &[&format!("commit {first}: the events that")]);
     }
 }
 
@@ -364,7 +405,7 @@ fn a_disk_that_can_only_be_read_is_said() {
     let dir = temp.path().display().to_string();
     let launch = Launch::new(temp.path());
     let mounts = format!("mount --bind '{dir}' '{dir}' && mount -o remount,ro,bind '{dir}'");
-    let (exit, said) = crate::desk::run(&mut behind(namespace, &launch, &mounts));
+    let (exit, said) = run(&mut behind(namespace, &launch, &mounts));
     assert_eq!(exit, 1, "{said}");
     assert!(said.to_lowercase().contains("read-only") && said.contains(&dir), "{said}");
     // And what is read beside it is whole.
@@ -454,6 +495,26 @@ fn disk_full_is_said_and_heals_without_a_restart() {
     desk.stop();
     println!("disk full: {outages} outages, {refusals} commands refused meanwhile, {} answers kept", told.len());
     assert!(outages == 3 && refusals == 15 && !told.is_empty());
+}
+
+#[test]
+fn disk_full_does_not_keep_a_desk_from_stopping() {
+    let Some(namespace) = namespace() else { return };
+    let temp = tempfile::tempdir().unwrap();
+    let disk = temp.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let launch = Launch::new(&disk.join("data")).may_log_errors();
+    let mounts = format!("mount -t tmpfs -o size=8m tmpfs '{}'", disk.display());
+    let desk = launch.start_as(behind(namespace, &launch, &mounts));
+    let admin = desk.welcome("ann");
+    admin.register("master/Demo_1").ok();
+    fill(&PathBuf::from(format!("/proc/{}/root{}/filler", desk.pid(), disk.display())));
+    let mut enabled = false;
+    wait_until("the disk is full", || {
+        enabled = !enabled;
+        admin.toggle("master/Demo_1", enabled).status == 503
+    });
+    desk.stop();
 }
 
 #[test]
