@@ -30,7 +30,7 @@ pub fn status_change(record: &Record, stream: &StreamId) -> Option<StatusChange>
     })
 }
 
-/// Follows the log until the desk stops, and once more after that.
+/// Follows the log until the desk stops; the next start goes on from the checkpoint.
 pub async fn keep(app: Data, mut store: Store) {
     let (mut head, mut stopping) = (app.host.durable.subscribe(), app.stopping.clone());
     let mut reached = None;

@@ -55,7 +55,7 @@ pub struct Settings {
     pub name: String,
     /// A terminal that is silent for longer is lost.
     pub timeout_seconds: u32,
-    /// A person who does nothing for longer has to log in again.
+    /// So long after logging in, a person has to log in again.
     pub session_hours: u32,
 }
 
