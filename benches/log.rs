@@ -71,6 +71,9 @@ fn main() {
         table.row("rusqlite, a row an event, same commits", rate(rows), share);
         postgres(&mut table, journal);
     }
+    if wanted.iter().any(|wanted| wanted == "alone") {
+        table.row("journal and SQLite alone, without actors", rate(journal_alone(&dir.path().join("alone"))), "");
+    }
     if wants("callers") {
         callers(&dir.path().join("callers"), &mut table);
     }

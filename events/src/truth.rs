@@ -177,7 +177,12 @@ impl Truth {
         })
     }
     pub fn desk(&self) -> Option<&Desk> {
-        match &self.slot_of(&StreamId::Desk)?.state {
+        // The desk is the first stream of every log that a server began.
+        let slot = match self.names.ids.first() {
+            Some(StreamId::Desk) => self.slots.first(),
+            _ => self.slot_of(&StreamId::Desk),
+        };
+        match &slot?.state {
             State::Desk(desk) => Some(desk),
             State::Account(_) => None,
         }
