@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 use tidehelm::ambient::{DeskClock, uuid};
 use tidehelm::store::{Mode, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
 use tidehelm_actors::desk::{Host, Parts, start};
-use tidehelm_actors::journal::Limits;
+use tidehelm_actors::journal::{Journal, Limits};
 use tidehelm_actors::node::{Command, Order};
-use tidehelm_actors::port::{Clock, CommitLog, Outlet, Store};
+use tidehelm_actors::port::{AppendFault, Clock, CommitLog, Outlet, Store};
 use tidehelm_actors::projector::Policy;
-use tidehelm_actors::writer;
+use tidehelm_actors::writer::{self, Job};
 use tidehelm_events::account::{self, HeartbeatSeen, Registered, StateHash};
 use tidehelm_events::answer::BodyHash;
 use tidehelm_events::commit::{Entry, Unpacked};
@@ -26,6 +26,7 @@ use tidehelm_events::id::{AccountId, DeskId, NodeId, Position, Principal, Role, 
 use tidehelm_events::react::Effect;
 use tidehelm_events::time::Span;
 use tidehelm_events::view::Fold;
+use tokio::sync::oneshot;
 
 /// The binary's own.
 #[global_allocator]
@@ -44,6 +45,12 @@ fn main() {
     if std::env::args().any(|argument| argument == "--list") {
         return;
     }
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, child, dir, keep] = arguments.as_slice()
+        && child == "--restarted"
+    {
+        return restarted(Path::new(dir), keep == "with");
+    }
     let place = std::env::var_os("TIDEHELM_BENCH_DIR").map_or_else(|| std::env::current_dir().unwrap(), Into::into);
     let dir = tempfile::Builder::new().prefix(".bench-").tempdir_in(place).unwrap();
     let mut table = Table::default();
@@ -54,14 +61,14 @@ fn main() {
     let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|wanted| part.starts_with(wanted.as_str()));
     if wants("append") || wants("replay") {
         let (journal, shape) = journal_sqlite(&dir.path().join("journal"), &mut table);
+        let alone = journal_alone(&dir.path().join("alone"));
+        table.row("journal and SQLite alone, without actors", rate(alone), "");
         let bare = bare_loop(dir.path(), &shape);
-        table.row(
-            "bare loop, same bytes, same commits",
-            rate(bare),
-            format!("journal is {:.0} %", 100.0 * journal / bare),
-        );
+        let share = format!("journal is {:.0} %, with actors {:.0} %", 100.0 * alone / bare, 100.0 * journal / bare);
+        table.row("bare loop, same bytes, same commits", rate(bare), share);
         let rows = rusqlite_rows(dir.path(), &shape);
-        table.row("rusqlite, a row an event, same commits", rate(rows), format!("journal is {:.2} ×", journal / rows));
+        let share = format!("journal is {:.2} ×, with actors {:.2} ×", alone / rows, journal / rows);
+        table.row("rusqlite, a row an event, same commits", rate(rows), share);
         postgres(&mut table, journal);
     }
     if wants("callers") {
@@ -298,6 +305,44 @@ fn journal_sqlite(dir: &Path, table: &mut Table) -> (f64, Shape) {
     (per_second, shape)
 }
 
+/// The journal with its writer thread, one commit in flight while the next is gathered.
+fn journal_alone(dir: &Path) -> f64 {
+    actix::System::new().block_on(async {
+        let mut store = sqlite(dir).await;
+        let node = NodeId(uuid());
+        let (restored, head, _) = writer::open(&mut *store, node, &[]).await.unwrap();
+        let (jobs, _thread) = writer::spawn(store, node, vec![]).unwrap();
+        let mut journal: Journal<()> = Journal::new(restored, head, node, Limits::default());
+        let clock = DeskClock::default();
+        let mut flight: Option<oneshot::Receiver<Result<(), AppendFault>>> = None;
+        for index in 0..STREAMS {
+            journal.submit(order(&clock, stream(index), registration()), (), clock.now()).unwrap();
+        }
+        let orders: Vec<_> = (0..STREAMS).map(|index| order(&clock, stream(index), heartbeat(index, 1))).collect();
+        let mut started = Instant::now();
+        for sent in 0..APPENDED + STREAMS * 10 {
+            if sent == STREAMS * 10 {
+                started = Instant::now();
+            }
+            let now = clock.now();
+            journal.submit(Order { received_at: now, ..orders[sent % STREAMS].clone() }, (), now).unwrap();
+            if sent % 20_000 == 19_999 {
+                if let Some(written) = flight.take() {
+                    written.await.unwrap().unwrap();
+                    journal.durable();
+                }
+                let (done, outcome) = oneshot::channel();
+                let sealed = journal.seal(clock.now()).unwrap();
+                jobs.send(Job::Append(Box::new(sealed), done)).await.ok().unwrap();
+                flight = Some(outcome);
+            }
+        }
+        flight.unwrap().await.unwrap().unwrap();
+        journal.durable();
+        APPENDED as f64 / started.elapsed().as_secs_f64()
+    })
+}
+
 async fn sqlite(dir: &Path) -> Box<dyn Store> {
     Box::new(
         SqliteStore::open(
@@ -444,31 +489,36 @@ fn restart(dir: &Path, table: &mut Table) {
         table.row(format!("the same, {} million events", wanted / 1_000_000), rate(per_second), "");
         desk.host.stop().await;
     });
-    for (what, keep) in [("without snapshots", false), ("with snapshots", true)] {
-        let before = resident();
-        actix::System::new().block_on(async {
-            let started = Instant::now();
-            let mut store = sqlite_again(dir).await;
-            if !keep {
-                for (position, _) in store.list().await.unwrap() {
-                    store.discard(position).await.unwrap();
-                }
-            }
-            let desk = Desk::start(store, Span::millis(20), 200_000).await;
-            let ready = started.elapsed().as_secs_f64();
-            let memory = resident().saturating_sub(before) as f64 / 1024.0;
-            table.row(
-                format!("restart with {} million events, {what}", wanted / 1_000_000),
-                format!("{ready:.2} s"),
-                format!(
-                    "{memory:.0} MB more memory, {} actors come when they are needed",
-                    desk.host.durable.read(|fold| fold.truth.names().len())
-                ),
-            );
-            desk.host.ask(order(&desk.clock, stream(0), heartbeat(0, 1))).await.unwrap();
-            desk.host.stop().await;
-        });
+    for (what, keep) in [("without snapshots", "without"), ("with snapshots", "with")] {
+        let own = std::env::current_exe().unwrap();
+        let child = std::process::Command::new(own).arg("--restarted").arg(dir).arg(keep).output().unwrap();
+        let said = String::from_utf8_lossy(&child.stdout).trim().to_string();
+        let (ready, memory) =
+            said.split_once(' ').unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&child.stderr)));
+        table.row(
+            format!("restart with {} million events, {what}", wanted / 1_000_000),
+            format!("{ready} s"),
+            format!("{memory} MB resident"),
+        );
     }
+}
+
+/// In a process of its own: opens the log, is ready, and says how long that took and what it holds.
+fn restarted(dir: &Path, keep: bool) {
+    actix::System::new().block_on(async {
+        let started = Instant::now();
+        let mut store = sqlite_again(dir).await;
+        if !keep {
+            for (position, _) in store.list().await.unwrap() {
+                store.discard(position).await.unwrap();
+            }
+        }
+        let desk = Desk::start(store, Span::millis(20), 200_000).await;
+        let ready = started.elapsed().as_secs_f64();
+        println!("{ready:.2} {}", resident() / 1024);
+        desk.host.ask(order(&desk.clock, stream(0), heartbeat(0, 1))).await.unwrap();
+        desk.host.stop().await;
+    });
 }
 
 /// The lock of the desk before is given up a moment after it has stopped.

@@ -4,18 +4,26 @@ pub mod output;
 pub mod progress;
 pub mod time;
 
+mod backup;
 mod config;
 mod diff;
+mod doctor;
 mod events;
 mod filter;
+mod manual;
+mod migrate;
 mod people;
+mod rebuild;
 mod replay;
 mod serve;
 mod snapshot;
 mod state;
+mod status;
 mod tail;
 mod target;
+mod top;
 mod trace;
+mod transfer;
 mod verify;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -86,6 +94,24 @@ enum Command {
     Replay(replay::Replay),
     /// Check every commit, and everything that follows from them
     Verify(verify::Verify),
+    /// Write events to a file that other programs read: jsonl, parquet or cloudevents
+    Export(transfer::Export),
+    /// Begin a new log with the events of an export
+    Import(transfer::Import),
+    /// Build a read model anew from the log
+    Rebuild(rebuild::Rebuild),
+    /// Copy the whole store, as it is at one moment, beside a running server
+    Backup(backup::Backup),
+    /// Put a backup in the place of a data directory
+    Restore(backup::Restore),
+    /// Move the log to another store, such as PostgreSQL
+    Migrate(migrate::Migrate),
+    /// How a server, or a data directory, is
+    Status(status::Status),
+    /// Accounts and rates, again and again
+    Top(top::Top),
+    /// Look at the disk, the clock, the port and the store, and say what is wrong
+    Doctor(doctor::Doctor),
     /// Write a snapshot now, so that the next start reads less
     Snapshot(snapshot::Snapshot),
     /// People who may use the desk
@@ -94,6 +120,10 @@ enum Command {
     Token(people::Token),
     /// Show, check or write settings
     Config(config::Config),
+    /// Completions for a shell
+    Completions(manual::Completions),
+    /// The manual as pages for `man`
+    Man(manual::Man),
     /// Print the OpenAPI document
     #[command(hide = true)]
     Openapi,
@@ -115,6 +145,17 @@ fn run(cli: Cli) -> Done {
         Command::Diff(command) => command.run(&cli.shared),
         Command::Replay(command) => command.run(&cli.shared),
         Command::Verify(command) => command.run(&cli.shared),
+        Command::Export(command) => command.run(&cli.shared),
+        Command::Import(command) => command.run(&cli.shared),
+        Command::Rebuild(command) => command.run(&cli.shared),
+        Command::Backup(command) => command.run(&cli.shared),
+        Command::Restore(command) => command.run(&cli.shared),
+        Command::Migrate(command) => command.run(&cli.shared),
+        Command::Status(command) => command.run(&cli.shared),
+        Command::Top(command) => command.run(&cli.shared),
+        Command::Doctor(command) => command.run(&cli.shared),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
         Command::Snapshot(command) => command.run(&cli.shared),
         Command::User(command) => command.run(&cli.shared),
         Command::Token(command) => command.run(&cli.shared),

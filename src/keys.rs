@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 use tidehelm_actors::port::LogFault;
 use tidehelm_events::desk::Desk;
 use tidehelm_events::id::CredentialId;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 /// Shortest password. Length is what makes one strong.
 pub const PASSWORD_MIN: usize = 10;
@@ -55,7 +55,11 @@ impl Kind {
 pub struct Keys {
     vault: Mutex<Store>,
     known: RwLock<BTreeMap<CredentialId, (String, Vec<u8>)>>,
+    /// Hashing takes 19 MiB and a core: so many at once, the others wait.
+    hashing: Semaphore,
 }
+
+const HASHING_MAX: usize = 2;
 
 impl Keys {
     pub async fn load(vault: Store, desk: &Desk) -> Result<Self, LogFault> {
@@ -67,7 +71,7 @@ impl Keys {
                 known.insert(id, (secret.kind, secret.bytes));
             }
         }
-        Ok(Keys { vault: Mutex::new(vault), known: RwLock::new(known) })
+        Ok(Keys { vault: Mutex::new(vault), known: RwLock::new(known), hashing: Semaphore::new(HASHING_MAX) })
     }
 
     /// Gives the vault's connections back.
@@ -105,6 +109,7 @@ impl Keys {
         if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&password.chars().count()) {
             return Err(KeyError::PasswordLength);
         }
+        let _turn = self.hashing.acquire().await;
         let hash = tokio::task::spawn_blocking(move || hash_password(&password));
         let hash = hash.await.map_err(|error| KeyError::Hash(error.to_string()))??;
         let id = CredentialId(ambient::uuid());
@@ -119,6 +124,7 @@ impl Keys {
             let (kind, bytes) = known.get(&id)?;
             (kind == Kind::Password.as_str()).then(|| String::from_utf8(bytes.clone()).ok()).flatten()
         });
+        let _turn = self.hashing.acquire().await;
         let checked = tokio::task::spawn_blocking(move || match hash {
             Some(hash) => verify_password(&hash, &password),
             None => hash_password(&password).is_err(),

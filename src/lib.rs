@@ -3,9 +3,12 @@
 pub mod ambient;
 pub mod cli;
 pub mod config;
+pub mod export;
 pub mod history;
 pub mod http;
+pub mod import;
 pub mod keys;
+pub mod migrate;
 pub mod offline;
 pub mod replay;
 pub mod retention;

@@ -34,8 +34,32 @@ pub struct Options {
 pub fn run(loaded: Loaded, options: Options) -> Result<Exit, CliError> {
     check_exposure(&loaded.config)?;
     crate::telemetry::start_logs(&loaded.config.log).map_err(CliError::failed)?;
+    stop_when_broken();
     actix::System::new().block_on(serve(loaded, options))?;
     Ok(Exit::Ok)
+}
+
+thread_local! {
+    /// Set on the thread of the desk's actors.
+    static OF_THE_DESK: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// A panic in a thread of the desk is a broken invariant: the process ends, and comes back from the log. One that is caught
+/// while a log is read is told by whoever reads it.
+fn stop_when_broken() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if tidehelm_actors::restore::is_believing() {
+            return;
+        }
+        usual(panic);
+        let thread = std::thread::current().name().unwrap_or("").to_string();
+        let of_the_desk = thread == "log-writer" || thread == "projector" || OF_THE_DESK.get();
+        if of_the_desk {
+            tracing::error!(thread, %panic, "a broken invariant: the desk stops here and starts again from the log");
+            std::process::exit(70);
+        }
+    }));
 }
 
 async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
@@ -55,13 +79,14 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         "restored from the log"
     );
     let desk = restored.fold.truth.desk().cloned().unwrap_or_default();
+    let app_name = config.desk.name.clone();
     let keys = Keys::load(store.twin(), &desk).await?;
     let history_store = store.twin();
     let (retention_store, table_store) = (store.twin(), store.twin());
     let asked_store = store.twin();
     let clock = Arc::new(DeskClock::default());
     let host = start_desk(&config, store, clock.clone(), node, restored, head)?;
-    let first = prepare(&host, &keys, &clock).await?;
+    let first = prepare(&host, &keys, &clock, &app_name).await?;
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let app = actix_web::web::Data::new(App {
         history: History::new(Box::new(history_store), Known::Live(host.durable.clone())),
@@ -146,6 +171,7 @@ fn start_desk(
     let (sender, receiver) = std::sync::mpsc::channel();
     let arbiter = actix::Arbiter::new();
     arbiter.spawn_fn(move || {
+        OF_THE_DESK.set(true);
         let _ = sender.send(tidehelm_actors::desk::start(parts));
     });
     let started = receiver.recv().map_err(|_| CliError::failed("the desk's thread ended before it began"))?;
@@ -162,7 +188,8 @@ impl Outlet for NoTerminals {
 }
 
 /// Makes a way in where nobody has one. Answers the code of the one-time link.
-async fn prepare(host: &Host, keys: &Keys, clock: &DeskClock) -> Result<Option<String>, CliError> {
+async fn prepare(host: &Host, keys: &Keys, clock: &DeskClock, name: &str) -> Result<Option<String>, CliError> {
+    name_new_desk(host, clock, name).await?;
     if host.durable.read(|fold| fold.truth.desk().is_some_and(|desk| !desk.users.is_empty())) {
         return Ok(None);
     }
@@ -171,6 +198,20 @@ async fn prepare(host: &Host, keys: &Keys, clock: &DeskClock) -> Result<Option<S
     let expires_at = clock.now() + INVITE_AGE;
     ask(host, clock, events::Command::Invite { name, access: Access::Admin, credential, expires_at }).await?;
     Ok(Some(code))
+}
+
+/// The configured name is for a desk that nobody has set up yet; after that it is a setting like the others.
+async fn name_new_desk(host: &Host, clock: &DeskClock, name: &str) -> Result<(), CliError> {
+    let settings = host.durable.read(|fold| {
+        let untouched = fold.truth.desk().filter(|desk| desk.revision.0 == 0 && desk.users.is_empty());
+        untouched.map(|desk| desk.settings.clone())
+    });
+    match settings {
+        Some(settings) if settings.name != name => {
+            ask(host, clock, events::Command::ChangeSettings(events::Settings { name: name.into(), ..settings })).await
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn ask(host: &Host, clock: &DeskClock, command: events::Command) -> Result<(), CliError> {

@@ -47,7 +47,8 @@ impl Source {
 
     /// A server that answers and lets us read.
     pub fn connect(server: Server) -> Result<Source, CliError> {
-        server.get::<HeadView>("/api/log/head")?;
+        let end = server.get::<HeadView>("/api/log/head")?.position;
+        server.bytes(&format!("/api/log?after={end}&limit=1"))?;
         Ok(Source::of(Place::Server(server)))
     }
 

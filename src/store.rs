@@ -304,6 +304,10 @@ impl Reader {
     pub async fn secret(&self, id: CredentialId) -> Result<Option<Secret>, LogFault> {
         either!(self, reader => reader.secret(id).await)
     }
+    /// The whole vault, for moving to another store.
+    pub async fn secrets(&self) -> Result<Vec<(CredentialId, Secret)>, LogFault> {
+        either!(self, reader => reader.secrets().await)
+    }
     pub async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditRow>, LogFault> {
         either!(self, reader => reader.audit(wanted).await)
     }
@@ -330,6 +334,8 @@ pub struct Sizes {
     pub free: u64,
     /// The write-ahead log beside the file; PostgreSQL's is not ours.
     pub wal: u64,
+    /// Telemetry that is not cut yet.
+    pub telemetry: u64,
 }
 
 /// Where a commit lies, and how much it holds.

@@ -122,9 +122,9 @@ pub fn desk_lines(gauges: &Gauges) -> Vec<Line> {
             tally.overloads,
         ),
         Line::counter(
-            "tidehelm_mailbox_full_total",
-            "Commands turned away at a full mailbox",
-            gauges.mailbox_full.load(Ordering::Relaxed),
+            "tidehelm_turned_away_total",
+            "Commands turned away at a full mailbox or with too many under way",
+            gauges.turned_away.load(Ordering::Relaxed),
         ),
         Line::counter(
             "tidehelm_commit_failures_total",

@@ -7,6 +7,8 @@ mod beside;
 mod chain;
 mod file;
 #[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
 mod tests;
 
 pub use file::check_file;
@@ -90,7 +92,7 @@ impl Report {
 pub async fn verify(source: &mut Source, against: Option<Head>, progress: &Progress) -> Result<Report, LogFault> {
     let head = source.head().await?;
     let mut verifier = Verifier::new(source, head, against).await;
-    verifier.read_all(source, progress).await;
+    verifier.read_all(source, progress).await?;
     verifier.finish(source).await;
     Ok(verifier.report)
 }
@@ -179,28 +181,30 @@ impl Verifier {
         }
     }
 
-    async fn read_all(&mut self, source: &mut Source, progress: &Progress) {
+    async fn read_all(&mut self, source: &mut Source, progress: &Progress) -> Result<(), LogFault> {
         let (mut cursor, mut piece) = (Position(0), PIECE);
         loop {
             match self.piece(source, cursor, piece).await {
                 Ok(entries) => {
                     for entry in entries.iter().filter(|entry| entry.first() > cursor) {
                         if entry.first() > self.head.position {
-                            return;
+                            return Ok(());
                         }
                         self.entry(entry, source).await;
                     }
                     match entries.last().map(|last| self.cursor(last)) {
                         Some(next) if next > cursor => cursor = next,
-                        Some(_) | None => return,
+                        Some(_) | None => return Ok(()),
                     }
                     piece = PIECE;
                     progress.advance_to(cursor.0);
                 }
+                // A server that does not answer says nothing about its log.
+                Err(fault) if self.reader.is_none() => return Err(fault),
                 Err(_) if piece > 1 => piece = 1,
                 Err(fault) => match self.unreadable(cursor, &fault).await {
                     Some(next) => cursor = next,
-                    None => return,
+                    None => return Ok(()),
                 },
             }
         }
@@ -289,7 +293,7 @@ impl Verifier {
 
     async fn records(&mut self, commit: &Commit, space: &Unpacked) {
         let at = commit.header.first;
-        if commit.telemetry.is_none() && commit.header.telemetry_count > 0 {
+        if is_cut(commit) {
             self.report.events_cut += u64::from(commit.header.telemetry_count);
             self.cut(at, commit.header.last);
         }
@@ -300,6 +304,10 @@ impl Verifier {
             self.report.events += 1;
             self.record(commit, record);
             self.beside(record).await;
+        }
+        if is_cut(commit) {
+            // Telemetry may have come after the last event that is kept.
+            self.gaps += 1;
         }
     }
 
@@ -344,7 +352,7 @@ impl Verifier {
         }
         if let Some((before, gaps)) = self.versions.get(&record.stream).copied() {
             let follows = record.version == before.next();
-            if !(follows || gaps != self.gaps && record.version > before) {
+            if !(follows || (gaps != self.gaps || is_cut(commit)) && record.version > before) {
                 wrong("version", format!("is version {} of its stream, after {before}", record.version));
             }
         } else if record.version != Version(1) && self.gaps == 0 {
@@ -363,7 +371,10 @@ impl Verifier {
 
     /// Compares the rows that must stand beside the event.
     async fn beside(&mut self, record: &Record) {
-        let (Some(stream), Some(desk)) = (self.names.get(&record.stream), self.desk) else { return };
+        let (Some(stream), Some(desk)) = (self.names.get(&record.stream), self.desk) else {
+            let rows = [&mut self.audit, &mut self.changes].into_iter().flatten();
+            return rows.for_each(|beside| beside.pass_over(record.position..=record.position));
+        };
         if let Some(audit) = &mut self.audit
             && let Some(row) = beside::audit_row(record, desk, stream)
         {
@@ -526,7 +537,9 @@ impl Verifier {
             }
         }
         for position in std::mem::take(&mut self.snapshots) {
-            if position <= self.head.position && !self.lost {
+            if position <= self.last_cut {
+                self.report.not_checkable(format!("the snapshot at position {position}: what led to it was cut"));
+            } else if position <= self.head.position && !self.lost {
                 let why = format!("the snapshot at position {position} stands where no commit ends");
                 self.report.problem(position, "snapshot", why);
             }
@@ -584,6 +597,10 @@ impl Verifier {
             },
         }
     }
+}
+
+fn is_cut(commit: &Commit) -> bool {
+    commit.telemetry.is_none() && commit.header.telemetry_count > 0
 }
 
 fn belongs(stream: &StreamId, event: &Event) -> bool {

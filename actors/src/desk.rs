@@ -79,7 +79,10 @@ pub struct Gauges {
     pub commit_micros: Histogram,
     pub commit_events: Histogram,
     pub failures: AtomicU64,
-    pub mailbox_full: AtomicU64,
+    /// Orders turned away at a full mailbox, or because too many were under way.
+    pub turned_away: AtomicU64,
+    /// The last durable position, whether or not the read models show it yet.
+    pub durable: AtomicU64,
     pub accounts: AtomicU64,
 }
 
@@ -132,19 +135,20 @@ impl Gauges {
 impl Host {
     /// The recorded answer, once it is durable, or why there is none.
     pub async fn ask(&self, order: Order) -> Result<Reply, Fault> {
-        let Ok(_permit) = self.inflight.try_acquire() else { return Err(Fault::Overloaded) };
-        let (sender, receiver) = oneshot::channel();
-        if self.front.try_send(Deliver { order, ticket: Ticket::Ask(sender) }).is_err() {
-            return Err(Fault::Overloaded);
-        }
-        receiver.await.unwrap_or(Err(Fault::Stopping))
+        let Ok(_permit) = self.inflight.try_acquire() else { return Err(self.turned_away()) };
+        self.send(order)?.await.unwrap_or(Err(Fault::Stopping))
     }
 
     /// As [`Host::ask`], without waiting; the receiver gets the answer.
     pub fn send(&self, order: Order) -> Result<oneshot::Receiver<Result<Reply, Fault>>, Fault> {
         let (sender, receiver) = oneshot::channel();
         let sent = self.front.try_send(Deliver { order, ticket: Ticket::Ask(sender) });
-        sent.map(|()| receiver).map_err(|_| Fault::Overloaded)
+        sent.map(|()| receiver).map_err(|_| self.turned_away())
+    }
+
+    fn turned_away(&self) -> Fault {
+        self.gauges.turned_away.fetch_add(1, Ordering::Relaxed);
+        Fault::Overloaded
     }
 
     /// Writes a snapshot as soon as it can be, and says where it stands.
@@ -183,7 +187,8 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
     clock.at_least(head.committed_at);
     let durable = Durable::new(restored.fold.clone(), head);
     let gauges = Arc::new(Gauges::default());
-    let (jobs, _writer) = writer::spawn(store, node)?;
+    let quarantined = restored.fold.truth.quarantined().cloned().collect();
+    let (jobs, _writer) = writer::spawn(store, node, quarantined)?;
     let (tasks, _projector) = projector::spawn(durable.clone(), jobs.clone(), clock.clone(), policy)?;
     let shard = Rc::new(Shard {
         journal: RefCell::new(Some(Journal::new(restored, head, node, limits))),
@@ -286,6 +291,7 @@ impl Actor for DeskActor {
 
     fn started(&mut self, context: &mut Context<Self>) {
         self.gauges.set_health(Health::Serving);
+        self.gauges.durable.store(self.durable.head().position.0, Ordering::Relaxed);
         *self.shard.desk.borrow_mut() = Some(context.address());
         self.note_start();
         context.run_interval(self.tick, Self::ticked);
@@ -302,7 +308,7 @@ impl Handler<Deliver> for DeskActor {
             account @ StreamId::Account(..) => {
                 let actor = self.actor_of(account.clone());
                 if let Err(error) = actor.try_send(deliver) {
-                    self.gauges.mailbox_full.fetch_add(1, Ordering::Relaxed);
+                    self.gauges.turned_away.fetch_add(1, Ordering::Relaxed);
                     error.into_inner().ticket.answer(Err(Fault::Overloaded));
                 }
             }
@@ -478,6 +484,7 @@ impl DeskActor {
         let took = self.shard.clock.now().since(started);
         self.gauges.commit_micros.observe(took.0.max(0) as u64);
         self.gauges.commit_events.observe(released.batch.records.len() as u64);
+        self.gauges.durable.store(released.batch.head.position.0, Ordering::Relaxed);
         self.unseen = Some(Task::Show(released.batch));
         self.make_room();
         for effect in &released.effects {

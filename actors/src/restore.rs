@@ -114,9 +114,21 @@ impl Restorer {
     }
 }
 
+thread_local! {
+    static BELIEVING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// True while this thread folds the log and a panic is only a record that is not believed.
+pub fn is_believing() -> bool {
+    BELIEVING.get()
+}
+
 /// What the fold makes of it, or the sentence with which it refused to believe a record.
 fn believing<T>(fold: impl FnOnce() -> T) -> Result<T, String> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(fold)).map_err(|panic| {
+    BELIEVING.set(true);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(fold));
+    BELIEVING.set(false);
+    outcome.map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
             .unwrap_or_else(|| "no reason given".into())

@@ -135,27 +135,28 @@ fn believe(saved: &Saved) -> Result<Fold, String> {
 pub fn spawn(
     mut store: Box<dyn Store>,
     node: NodeId,
+    quarantined: Vec<StreamId>,
 ) -> std::io::Result<(mpsc::Sender<Job>, std::thread::JoinHandle<()>)> {
     let (jobs, mut work) = mpsc::channel(JOBS_MAX);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = std::thread::Builder::new().name("log-writer".into()).spawn(move || {
         runtime.block_on(async move {
             while let Some(job) = work.recv().await {
-                run(&mut *store, node, job).await;
+                run(&mut *store, node, &quarantined, job).await;
             }
         });
     })?;
     Ok((jobs, thread))
 }
 
-async fn run(store: &mut dyn Store, node: NodeId, job: Job) {
+async fn run(store: &mut dyn Store, node: NodeId, quarantined: &[StreamId], job: Job) {
     match job {
         Job::Append(sealed, done) => {
             let outcome = store.append(&sealed.commit, &sealed.audit, &sealed.expected).await;
             let _ = done.send(outcome);
         }
         Job::Recover(done) => {
-            if let Some(recovered) = recover(store, node, &done).await {
+            if let Some(recovered) = recover(store, node, quarantined, &done).await {
                 let _ = done.send(recovered);
             }
         }
@@ -179,11 +180,12 @@ async fn run(store: &mut dyn Store, node: NodeId, job: Job) {
 async fn recover(
     store: &mut dyn Store,
     node: NodeId,
+    quarantined: &[StreamId],
     wanted: &oneshot::Sender<(Restored, Head)>,
 ) -> Option<(Restored, Head)> {
     let mut pause = Duration::from_millis(50);
     while !wanted.is_closed() {
-        match open(store, node, &[]).await {
+        match open(store, node, quarantined).await {
             Ok((restored, head, _)) => return Some((restored, head)),
             Err(error) => tracing::warn!(%error, "the log is not usable yet; trying again"),
         }

@@ -195,6 +195,9 @@ impl Truth {
     pub fn has_quarantined(&self) -> bool {
         !self.quarantined.is_empty()
     }
+    pub fn quarantined(&self) -> impl Iterator<Item = &StreamId> {
+        self.quarantined.iter()
+    }
     pub fn quarantine(&mut self, id: StreamId) {
         self.quarantined.insert(id);
     }

@@ -367,7 +367,11 @@ impl From<crate::store::StoreError> for CliError {
             crate::store::StoreError::Missing { .. } | crate::store::StoreError::Absent { .. } => Exit::NotFound,
             _ => Exit::Failed,
         };
-        CliError::new(exit, error.to_string()).caused_by(error)
+        let said = CliError::new(exit, error.to_string());
+        match error {
+            crate::store::StoreError::File { source, .. } => said.caused_by(source),
+            _ => said,
+        }
     }
 }
 

@@ -112,7 +112,10 @@ enum TokenWhat {
         hours: Option<u32>,
     },
     /// Revoke a token, by its id or its name
-    Revoke { token: String },
+    Revoke {
+        #[arg(value_name = "TOKEN")]
+        which: String,
+    },
 }
 
 fn user_name(text: &str) -> Result<UserName, tidehelm_events::id::IdError> {
@@ -272,13 +275,13 @@ impl Token {
                 let made = server.send("POST", "/api/tokens", Some(&wish))?;
                 super::print(&format!("{}\n", made["token"].as_str().unwrap_or_default())).map(drop)
             }
-            TokenWhat::Revoke { token } => {
+            TokenWhat::Revoke { which } => {
                 let found: Value = server.get("/api/tokens")?;
                 let tokens = found["tokens"].as_array().cloned().unwrap_or_default();
-                let ids = tokens.iter().filter(|known| known["id"] == *token || known["name"] == *token);
-                let id = only(ids.filter_map(|known| known["id"].as_str().map(str::to_string)).collect(), &token)?;
+                let ids = tokens.iter().filter(|known| known["id"] == *which || known["name"] == *which);
+                let id = only(ids.filter_map(|known| known["id"].as_str().map(str::to_string)).collect(), &which)?;
                 server.send("DELETE", &format!("/api/tokens/{id}"), None)?;
-                say(&format!("token {token} was revoked"))
+                say(&format!("token {which} was revoked"))
             }
         }?;
         Ok(Exit::Ok)
@@ -304,13 +307,13 @@ impl Token {
                 or_destroy(offline, command, token).await?;
                 super::print(&format!("{secret}\n")).map(drop)
             }
-            TokenWhat::Revoke { token } => {
+            TokenWhat::Revoke { which } => {
                 let desk = offline.desk();
-                let ids = desk.tokens.iter().filter(|(id, known)| id.to_string() == token || known.name == token);
-                let id = only(ids.map(|(id, _)| *id).collect(), &token)?;
+                let ids = desk.tokens.iter().filter(|(id, known)| id.to_string() == which || known.name == which);
+                let id = only(ids.map(|(id, _)| *id).collect(), &which)?;
                 offline.want(Command::RevokeToken { token: id }).await?;
                 offline.keys.destroy(id).await?;
-                say(&format!("token {token} was revoked"))
+                say(&format!("token {which} was revoked"))
             }
         }
     }

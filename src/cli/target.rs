@@ -10,10 +10,10 @@ use clap::Args;
 #[derive(Args, Clone, Default)]
 pub struct Target {
     /// A running server instead of the data directory [env: TIDEHELM_URL]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
     /// Token for the server
-    #[arg(long, env = "TIDEHELM_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(long, global = true, env = "TIDEHELM_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub token: Option<String>,
 }
 

@@ -111,7 +111,7 @@ pub const SETTINGS: &[Setting] = &[
         "What is logged: a level, or levels for modules."),
 
     setting("desk.name", "Tidehelm", Kind::Text { chars_max: 64 },
-        "Name of this desk in the web page, alerts and exports."),
+        "Name that a new desk gets; later it is changed in the settings of the desk."),
 ];
 
 /// The setting of this key.

@@ -6,6 +6,7 @@ use super::{Answered, Data};
 use crate::store::Sizes;
 use crate::telemetry::{Line, desk_lines};
 use actix_web::{HttpResponse, get, web};
+use std::sync::atomic::Ordering;
 use tidehelm_actors::desk::Health;
 use tidehelm_actors::port::Clock;
 use tidehelm_events::desk::Access;
@@ -39,7 +40,7 @@ pub async fn metrics(app: Data) -> Result<HttpResponse, Problem> {
     let mut lines = desk_lines(&app.host.gauges);
     let head = app.host.durable.head();
     let shown = app.host.durable.read(|fold| fold.truth.position());
-    let lag = head.position.0.saturating_sub(shown.0);
+    let lag = app.host.gauges.durable.load(Ordering::Relaxed).saturating_sub(shown.0);
     lines.push(Line::gauge("tidehelm_position", "Position of the last durable event", head.position.0 as f64));
     lines.push(Line::gauge(
         "tidehelm_projection_lag_events",

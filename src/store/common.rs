@@ -4,7 +4,8 @@
 use super::{Adapter, Connection, Database, SNAPSHOT, describe};
 use crate::store::retention::{self, Due, Limits, Piece};
 use crate::store::rows::{
-    self, AuditRow, CommitRow, ExtentRow, HeadRow, SavedRow, SealRow, StatusChange, StatusChangeRow, StoredAuditRow,
+    self, AuditRow, CommitRow, ExtentRow, HeadRow, SavedRow, SealRow, SecretRow, StatusChange, StatusChangeRow,
+    StoredAuditRow,
 };
 use crate::store::{AuditQuery, BUILD, CUT, Checkpoint, Extent, Order, ReadCap, STATUS_CHANGES, Secret, fault};
 use async_trait::async_trait;
@@ -184,9 +185,8 @@ async fn last_extent(
 /// Where a cut should end: the last commit that is due and where nothing is owed.
 async fn due(connection: &mut Connection, now: Timestamp, limits: Limits) -> sqlx::Result<Option<Extent>> {
     let after = cut_through(connection).await?;
-    let written: i64 =
-        sqlx::query_scalar("SELECT telemetry_bytes FROM head WHERE id = 1").fetch_one(&mut *connection).await?;
-    let due = |extent: &Extent| limits.is_due(extent, written.unsigned_abs(), now);
+    let written = telemetry_written(connection).await?;
+    let due = |extent: &Extent| limits.is_due(extent, written, now);
     let Some(mut extent) = last_extent(connection, after, due).await? else { return Ok(None) };
     while !extent.is_drained() {
         match extent_at(connection, Position(extent.first.0 - 1)).await? {
@@ -195,6 +195,13 @@ async fn due(connection: &mut Connection, now: Timestamp, limits: Limits) -> sql
         }
     }
     Ok(Some(extent))
+}
+
+/// Bytes of telemetry that were ever written.
+async fn telemetry_written(connection: &mut Connection) -> sqlx::Result<u64> {
+    let sql = "SELECT telemetry_bytes FROM head WHERE id = 1";
+    let written: i64 = sqlx::query_scalar(sql).fetch_one(connection).await?;
+    Ok(written.unsigned_abs())
 }
 
 /// How far the last cut has come.
@@ -377,6 +384,11 @@ async fn secret(connection: &mut Connection, id: CredentialId) -> sqlx::Result<O
     Ok(row.map(|(kind, bytes, at)| Secret { kind, bytes, created_at: Timestamp(at) }))
 }
 
+async fn secrets(connection: &mut Connection) -> sqlx::Result<Vec<(CredentialId, Secret)>> {
+    let sql = "SELECT id, kind, bytes, created_at FROM vault ORDER BY id";
+    sqlx::query_as::<_, SecretRow>(sql).fetch_all(connection).await?.into_iter().map(SecretRow::secret).collect()
+}
+
 pub async fn checkpoint(connection: &mut Connection, name: &str) -> sqlx::Result<Option<Checkpoint>> {
     let sql = "SELECT position, schema FROM projections WHERE name = $1";
     let row: Option<(i64, i64)> = sqlx::query_as(sql).bind(name).fetch_optional(connection).await?;
@@ -550,6 +562,10 @@ impl Reader {
         self.ask("cannot read the vault", async |connection| secret(connection, id).await).await
     }
 
+    pub async fn secrets(&self) -> Result<Vec<(CredentialId, Secret)>, LogFault> {
+        self.ask("cannot read the vault", async |connection| secrets(connection).await).await
+    }
+
     pub async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditRow>, LogFault> {
         self.ask("cannot read the audit rows", async |connection| audit(connection, wanted).await).await
     }
@@ -566,6 +582,17 @@ impl Reader {
     ) -> Result<Vec<StatusChange>, LogFault> {
         let doing = "cannot read the status changes";
         self.ask(doing, async |connection| status_changes(connection, stream, after, limit).await).await
+    }
+
+    /// Bytes of telemetry that are not cut yet.
+    pub(super) async fn telemetry(&self) -> Result<u64, LogFault> {
+        self.ask("cannot measure the telemetry", async |connection| {
+            let after = cut_through(connection).await?;
+            let Some(first) = extents(connection, after, 1).await?.pop() else { return Ok(0) };
+            let written = telemetry_written(connection).await?;
+            Ok(written.saturating_sub(first.telemetry_through - first.telemetry_bytes))
+        })
+        .await
     }
 
     pub(super) async fn ask<T>(

@@ -491,6 +491,7 @@ async fn the_vault_keeps_what_no_event_may(mut site: impl Database) {
     log.put_secret(id, &secret(b"second\xff")).await.unwrap();
     let reader = log.reader();
     assert_eq!(reader.secret(id).await.unwrap(), Some(secret(b"second\xff")));
+    assert_eq!(reader.secrets().await.unwrap(), [(id, secret(b"second\xff")), (other, secret(b"other"))]);
     assert!(log.delete_secret(id).await.unwrap() && !log.delete_secret(id).await.unwrap());
     assert_eq!(reader.secret(id).await.unwrap(), None);
     assert_eq!(reader.secret(other).await.unwrap(), Some(secret(b"other")));

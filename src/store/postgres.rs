@@ -81,7 +81,7 @@ impl PostgresStore {
     pub async fn open(url: &str, mode: Mode, options: PostgresOptions) -> Result<Self, StoreError> {
         let given = PgConnectOptions::from_str(url)
             .map_err(|error| StoreError::database("cannot understand store.url", error.to_string()))?;
-        let connect = with_settings(given, &options);
+        let connect = with_settings(given.clone(), &options, options.stall_after);
         let place = place(&connect);
         let fail =
             |error: sqlx::Error| StoreError::database(format!("cannot open the store in {place}"), describe(&error));
@@ -102,8 +102,9 @@ impl PostgresStore {
             Mode::Write | Mode::ReadOnly => {}
         }
         let pool = PgPoolOptions::new().max_connections(4).acquire_timeout(options.stall_after);
-        let read_only = connect.clone().options([("default_transaction_read_only", "on")]);
-        let reader = Reader { pool: pool.connect_lazy_with(read_only), patience: read_patience(options.stall_after) };
+        let patience = read_patience(options.stall_after);
+        let read_only = with_settings(given, &options, patience).options([("default_transaction_read_only", "on")]);
+        let reader = Reader { pool: pool.connect_lazy_with(read_only), patience };
         let writer = (mode == Mode::Write).then_some(first);
         Ok(PostgresStore {
             options,
@@ -130,7 +131,7 @@ impl PostgresStore {
             reader: self.reader.clone(),
             mode: self.mode,
             backoff: Backoff::default(),
-            unsettled: true,
+            unsettled: false,
         }
     }
 
@@ -140,7 +141,7 @@ impl PostgresStore {
         let doing = "cannot measure the store";
         let total: i64 =
             self.reader.ask(doing, async |connection| sqlx::query_scalar(sql).fetch_one(connection).await).await?;
-        Ok(Sizes { total: total.unsigned_abs(), free: 0, wal: 0 })
+        Ok(Sizes { total: total.unsigned_abs(), free: 0, wal: 0, telemetry: self.reader.telemetry().await? })
     }
 
     pub async fn close(mut self) -> Result<(), LogFault> {
@@ -157,14 +158,17 @@ impl PostgresStore {
         doing: &str,
         work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     ) -> Result<T, LogFault> {
+        // It may write megabytes.
+        let patience = read_patience(self.options.stall_after);
         let mut connection = self.take_writer().await.map_err(|error| LogFault::new(doing, error))?;
         let outcome = async {
-            sqlx::query("BEGIN").execute(&mut connection).await?;
+            let begin = format!("BEGIN; SET LOCAL statement_timeout = {}", patience.mul_f64(0.8).as_millis());
+            sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut connection).await?;
             let done = work(&mut connection).await?;
-            sqlx::query("COMMIT").execute(&mut connection).await?;
+            sqlx::raw_sql("COMMIT").execute(&mut connection).await?;
             Ok(done)
         };
-        match timeout(self.options.stall_after, outcome).await {
+        match timeout(patience, outcome).await {
             Ok(Ok(done)) => {
                 self.writer = Some(connection);
                 Ok(done)
@@ -454,8 +458,8 @@ fn bind_audit<'q>(query: Query<'q>, audit: &[Envelope]) -> Query<'q> {
 }
 
 /// What every session is told: where our tables are, and to give up before we do.
-fn with_settings(given: PgConnectOptions, options: &PostgresOptions) -> PgConnectOptions {
-    let patience = options.stall_after.mul_f64(0.8).as_millis().max(1).to_string();
+fn with_settings(given: PgConnectOptions, options: &PostgresOptions, patience: Duration) -> PgConnectOptions {
+    let patience = patience.mul_f64(0.8).as_millis().max(1).to_string();
     given
         .application_name("tidehelm")
         .options([

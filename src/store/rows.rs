@@ -1,6 +1,6 @@
 //! What a row says, and what it must be to be believed. The same for both databases.
 
-use crate::store::Extent;
+use crate::store::{Extent, Secret};
 use sqlx::FromRow;
 use sqlx::error::BoxDynError;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use tidehelm_events::codec;
 use tidehelm_events::commit::{Commit, Entry, Hash, Head, Header, Reacted, Seal};
 use tidehelm_events::envelope::{Envelope, Record};
 use tidehelm_events::event::Event;
-use tidehelm_events::id::{CommandId, Epoch, EventId, NodeId, Position, StreamId, StreamNo, Version};
+use tidehelm_events::id::{CommandId, CredentialId, Epoch, EventId, NodeId, Position, StreamId, StreamNo, Version};
 use tidehelm_events::reason::{RuntimeStatus, Warnings};
 use tidehelm_events::time::Timestamp;
 use uuid::Uuid;
@@ -204,6 +204,21 @@ impl SavedRow {
             hash: hash(what, "hash", &self.hash)?,
             bytes: self.bytes,
         })
+    }
+}
+
+#[derive(FromRow)]
+pub struct SecretRow {
+    id: String,
+    kind: String,
+    bytes: Vec<u8>,
+    created_at: i64,
+}
+
+impl SecretRow {
+    pub fn secret(self) -> sqlx::Result<(CredentialId, Secret)> {
+        let id = CredentialId(uuid("a row of the vault", "id", &self.id)?);
+        Ok((id, Secret { kind: self.kind, bytes: self.bytes, created_at: Timestamp(self.created_at) }))
     }
 }
 

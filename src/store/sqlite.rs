@@ -105,7 +105,7 @@ impl SqliteStore {
             writer: None,
             reader: self.reader.clone(),
             lock: self.lock.clone(),
-            unsettled: true,
+            unsettled: false,
         }
     }
 
@@ -120,7 +120,8 @@ impl SqliteStore {
         let (total, free): (i64, i64) =
             self.reader.ask(doing, async |connection| sqlx::query_as(sql).fetch_one(connection).await).await?;
         let wal = files::wal(&self.dir.join(FILE));
-        Ok(Sizes { total: total.unsigned_abs(), free: free.unsigned_abs(), wal })
+        let telemetry = self.reader.telemetry().await?;
+        Ok(Sizes { total: total.unsigned_abs(), free: free.unsigned_abs(), wal, telemetry })
     }
 
     /// Gives free pages back to the file system, a few thousand at a time, as long as more than `keep` bytes are free.
@@ -146,12 +147,15 @@ impl SqliteStore {
             return Err(StoreError::database(doing(), "the path is not valid UTF-8"));
         };
         files::claim(&path)?;
-        let copied = self.reader.ask("copying", async |connection| {
-            sqlx::query("VACUUM INTO $1").bind(target).execute(connection).await.map(drop)
-        });
-        if let Err(fault) = copied.await {
+        // A connection of its own and no deadline: this takes as long as the store is large.
+        let copied = async {
+            let mut connection = self.reader.pool.connect_options().connect().await?;
+            sqlx::query("VACUUM INTO $1").bind(target).execute(&mut connection).await?;
+            connection.close().await
+        };
+        if let Err(error) = copied.await {
             files::remove(&path)?;
-            return Err(StoreError::database(doing(), fault.why));
+            return Err(StoreError::database(doing(), describe(&error)));
         }
         files::sync(&path)?;
         files::sync(to)
@@ -187,8 +191,7 @@ impl SqliteStore {
             commit(&mut connection).await?;
             Ok(done)
         };
-        let outcome = timeout(self.options.stall_after, outcome).await;
-        match outcome {
+        match timeout(read_patience(self.options.stall_after), outcome).await {
             Ok(Ok(done)) => {
                 self.writer = Some(connection);
                 Ok(done)
@@ -253,8 +256,8 @@ impl SqliteStore {
 
     async fn settled(&mut self, doing: &str) -> Result<(), LogFault> {
         let mut connection = self.take_writer().await.map_err(|error| LogFault::new(doing, error))?;
-        let stall_after = self.options.stall_after;
-        match timeout(stall_after, self.settle(&mut connection)).await {
+        let patience = read_patience(self.options.stall_after);
+        match timeout(patience, self.settle(&mut connection)).await {
             Ok(Ok(())) => {
                 self.writer = Some(connection);
                 Ok(())
@@ -277,8 +280,8 @@ impl CommitLog for SqliteStore {
             })
             .await?;
         check_end(doing, &head, &last)?;
-        if let Some(lock) = &self.lock {
-            lock.name(node).map_err(|error| LogFault::new(doing, error))?;
+        if let Some(Err(error)) = self.lock.as_ref().map(|lock| lock.name(node)) {
+            tracing::warn!(%error, "the lock file does not name this server; the lock itself holds");
         }
         Ok(head)
     }

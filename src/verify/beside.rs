@@ -3,7 +3,7 @@
 use super::Report;
 use crate::store::{AuditQuery, AuditRow, Reader, StatusChange};
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use tidehelm_actors::port::LogFault;
 use tidehelm_events::envelope::{Class, Record};
@@ -26,8 +26,8 @@ pub struct Beside {
     after: Position,
     /// The table reaches no further.
     through: Position,
-    /// Positions of which the log says nothing.
-    unknown: Vec<RangeInclusive<Position>>,
+    /// Runs of positions of which the log says nothing, by their beginnings.
+    unknown: BTreeMap<Position, Position>,
     pub seen: u64,
 }
 
@@ -52,7 +52,7 @@ impl Beside {
     }
 
     fn new(reader: Reader, table: Table, through: Position) -> Self {
-        Beside { reader, table, rows: VecDeque::new(), after: Position(0), through, unknown: Vec::new(), seen: 0 }
+        Beside { reader, table, rows: VecDeque::new(), after: Position(0), through, unknown: BTreeMap::new(), seen: 0 }
     }
 
     pub fn is_audit(&self) -> bool {
@@ -60,7 +60,7 @@ impl Beside {
     }
 
     pub fn pass_over(&mut self, range: RangeInclusive<Position>) {
-        self.unknown.push(range);
+        self.unknown.insert(*range.start(), *range.end());
     }
 
     /// The next event that must have a row.
@@ -128,7 +128,7 @@ impl Beside {
                     }
                     Err(fault) => {
                         report.problem(at, self.what(), format!("the {} at position {at}: {}", self.name(), fault.why));
-                        self.unknown.push(at..=at);
+                        self.pass_over(at..=at);
                         self.after = at;
                     }
                 }
@@ -165,7 +165,7 @@ impl Beside {
     }
 
     fn broken(&self, position: Position) -> bool {
-        self.unknown.iter().any(|range| range.contains(&position))
+        self.unknown.range(..=position).next_back().is_some_and(|(_, end)| *end >= position)
     }
 
     fn what(&self) -> &'static str {

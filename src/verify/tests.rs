@@ -1,89 +1,14 @@
+use super::sample::{config, fill};
 use super::*;
 use crate::ambient;
 use crate::cli::progress::Progress;
-use crate::config::Config;
-use crate::keys::Kind;
 use crate::offline::Offline;
 use crate::store::sqlite::FILE;
 use crate::store::{Mode, Store, StoreConfig};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::path::Path;
-use tidehelm_actors::node::Command;
-use tidehelm_events::account::{self, HeartbeatSeen, Registered, StateHash};
-use tidehelm_events::desk::{Access, Command as DeskCommand};
-use tidehelm_events::id::{AccountId, CommandId, Principal, Role, UserName};
-use tidehelm_events::money::Money;
-use tidehelm_events::reason::Reason;
-
-fn config(dir: &Path) -> Config {
-    let mut config = Config::default();
-    config.data.dir = dir.to_path_buf();
-    config
-}
-
-/// A log with a user, a master, a slave that follows it, heartbeats, a refusal and a snapshot in the middle.
-async fn fill(dir: &Path) {
-    let store = Store::open(&StoreConfig::from(&config(dir)), Mode::Write, ambient::wall()).await.unwrap();
-    let mut desk = Offline::over(store).await.unwrap();
-    let (token, _) = desk.keys.issue(Kind::Token).await.unwrap();
-    desk.want(DeskCommand::CreateToken { token, name: "job".into(), access: Access::Viewer, expires_at: None })
-        .await
-        .unwrap();
-    let credential = desk.keys.set_password("correct horse".into()).await.unwrap();
-    desk.want(DeskCommand::AddUser { name: UserName::new("ann").unwrap(), access: Access::Admin, credential })
-        .await
-        .unwrap();
-    let master = AccountId::new("M_1").unwrap();
-    let slave = AccountId::new("S_1").unwrap();
-    for (role, id) in [(Role::Master, &master), (Role::Slave, &slave)] {
-        say(&mut desk, role, id, account::Command::Register(registered()), true).await;
-    }
-    say(&mut desk, Role::Slave, &slave, account::Command::Link { master: master.clone() }, true).await;
-    desk.snapshot().await.unwrap();
-    for round in 0..3 {
-        for (role, id) in [(Role::Master, &master), (Role::Slave, &slave)] {
-            say(&mut desk, role, id, account::Command::Heartbeat(heartbeat(round)), false).await;
-        }
-    }
-    say(&mut desk, Role::Master, &master, account::Command::SetIntent { enabled: true }, true).await;
-    let reason = Reason::new("lunch").unwrap();
-    desk.want(DeskCommand::Lock { reason: reason.clone() }).await.unwrap();
-    assert!(desk.want(DeskCommand::Lock { reason }).await.is_err(), "the log is to hold a refusal");
-    desk.close().await.unwrap();
-}
-
-async fn say(desk: &mut Offline, role: Role, id: &AccountId, command: account::Command, answered: bool) {
-    let by = if answered { Principal::Operator } else { Principal::Terminal };
-    let command_id = answered.then(|| CommandId(ambient::uuid_v7()));
-    desk.ask(StreamId::Account(role, id.clone()), Command::Account(command), by, command_id).await.unwrap();
-}
-
-fn registered() -> Registered {
-    let text = |text: &str| text.to_string();
-    Registered {
-        platform: text("mt5"),
-        broker: text("B"),
-        server: text("S"),
-        name: text("n"),
-        currency: text("USD"),
-        leverage: 100,
-        trade_allowed: true,
-        ea_version: text("1"),
-    }
-}
-
-fn heartbeat(round: u64) -> HeartbeatSeen {
-    HeartbeatSeen {
-        balance: Money::ZERO,
-        equity: Money::ZERO,
-        free_margin: Money::ZERO,
-        open_positions: round as u32,
-        trade_allowed: true,
-        state_hash: StateHash::default(),
-        through_signal_seq: round,
-    }
-}
+use tidehelm_events::desk::Command as DeskCommand;
 
 async fn check(dir: &Path) -> Report {
     let mut source = Source::open_store(&config(dir)).await.unwrap();
@@ -231,6 +156,63 @@ async fn what_stands_beside_the_log_must_follow_from_it() {
         assert!(changed > 0, "{change}");
         let report = check(dir.path()).await;
         assert!(report.problems.iter().any(|problem| problem.what == *what), "{change}: {report:?}");
+    }
+}
+
+/// A log whose telemetry was cut up to where the snapshot stands and beyond.
+async fn cut(dir: &Path) {
+    fill(dir).await;
+    let store = Store::open(&StoreConfig::from(&config(dir)), Mode::Write, ambient::wall()).await.unwrap();
+    let mut desk = Offline::over(store).await.unwrap();
+    let extents = desk.store().reader().extents(Position(20), 100).await.unwrap();
+    let through = extents.iter().rev().find(|extent| extent.is_drained() && extent.telemetry_bytes == 0).unwrap().last;
+    let bytes = crate::history::fold_at(desk.store(), through).await.unwrap().to_bytes();
+    let saved = Saved {
+        position: through,
+        schema: truth::SCHEMA,
+        build: "test".into(),
+        at: ambient::wall(),
+        hash: Hash::of(&bytes),
+        bytes,
+    };
+    desk.store().save_base(&saved).await.unwrap();
+    let cut = desk::TelemetryCut { through, base_hash: saved.hash, events: 6 };
+    desk.want(DeskCommand::NoteCut(cut)).await.unwrap();
+    while desk.store().cut_piece(through).await.unwrap().is_some() {}
+    desk.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_cut_the_rest_is_right_and_the_base_is_the_one_that_the_log_names() {
+    let whole = tempfile::tempdir().unwrap();
+    cut(whole.path()).await;
+    let report = check(whole.path()).await;
+    assert_eq!(report.problems, []);
+    assert!(
+        report.events_cut >= 6 && report.seals > 0 && report.bases == 1 && report.state_hash.is_some(),
+        "{report:?}"
+    );
+    let original =
+        Store::open(&StoreConfig::from(&config(whole.path())), Mode::ReadOnly, ambient::wall()).await.unwrap();
+    for (change, what) in [
+        ("UPDATE bases SET bytes = bytes || x'00'", "base"),
+        ("UPDATE bases SET hash = zeroblob(32)", "base"),
+        ("UPDATE bases SET position = position - 1", "base"),
+        ("DELETE FROM bases", "base"),
+        ("UPDATE seals SET prev_hash = zeroblob(32)", "chain"),
+        ("UPDATE seals SET last_hash = zeroblob(32)", "chain"),
+        ("UPDATE seals SET last_position = last_position + 1", "count"),
+        ("UPDATE seals SET counts = x'00'", "count"),
+        ("UPDATE seals SET counts = x'ff'", "unreadable"),
+        ("UPDATE seals SET commits = 0", "count"),
+        ("DELETE FROM seals", "hole"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::remove_dir(dir.path()).unwrap();
+        original.backup(dir.path()).await.unwrap();
+        assert!(sql(dir.path()).execute(change, []).unwrap() > 0, "{change}");
+        let report = check(dir.path()).await;
+        assert!(report.problems.iter().any(|problem| problem.what == what), "{change}: {report:?}");
     }
 }
 

@@ -122,6 +122,13 @@ impl<'a> Call<'a> {
         Ok(Reply { status, headers, text })
     }
 
+    /// The body of an answer that is no text.
+    pub fn bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.open().read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
     /// Leaves the answer open, for a stream of events.
     pub fn open(self) -> Box<dyn BufRead + Send> {
         let mut request =

@@ -166,8 +166,11 @@ pub async fn a_cut_log_restores_and_still_proves_itself(mut site: impl Database)
         Entry::Commit(commit) => commit.telemetry.as_ref().map_or(0, |blob| blob.len() as u64),
         Entry::Seal(_) => 0,
     });
-    let by_size = Limits { age: Span::hours(1000), bytes: bytes.sum() };
+    let left = bytes.sum();
+    assert!(left > 0 && desk.store.sizes().await.unwrap().telemetry > left, "and what came since");
+    let by_size = Limits { age: Span::hours(1000), bytes: left };
     assert!(desk.cut(by_size).await >= 100);
+    assert!(desk.store.sizes().await.unwrap().telemetry <= left);
     let entries = whole(&mut desk.store).await.unwrap();
     let live = desk.journal.truth().hash();
     let (restored, _) = restore(&mut desk.store, Position(u64::MAX), &[]).await.unwrap();

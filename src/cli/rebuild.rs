@@ -1,0 +1,102 @@
+//! `tidehelm rebuild`
+
+use super::Shared;
+use super::output::{CliError, Done};
+use super::progress::Progress;
+use super::target::{block_on, config};
+use crate::offline::Offline;
+use crate::replay::replay;
+use crate::store::Checkpoint;
+use crate::tables::{STATUS_CHANGES_SCHEMA, status_change};
+use crate::walk::Walk;
+use clap::{Args, ValueEnum};
+use tidehelm_actors::port::{CommitLog, Depot};
+use tidehelm_events::id::Position;
+use tidehelm_events::truth;
+use tidehelm_events::view::Fold;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// How much happened: in snapshots
+    Activity,
+    /// The last changes of each status: in snapshots
+    History,
+    /// The table of every change of a status
+    StatusChanges,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Stop the server first. A read model follows from the log: this computes it anew and compares. Where a snapshot holds another one, the \
+                  snapshot is replaced.\n\nExamples:\n  tidehelm rebuild activity\n  tidehelm rebuild status-changes"
+)]
+pub struct Rebuild {
+    name: Name,
+}
+
+impl Rebuild {
+    pub fn run(self, shared: &Shared) -> Done {
+        let config = config(shared)?;
+        block_on(async {
+            let mut offline = Offline::open(&config).await?;
+            let done = match self.name {
+                Name::StatusChanges => table(&mut offline).await,
+                Name::Activity => view(&mut offline, "activity").await,
+                Name::History => view(&mut offline, "history").await,
+            };
+            offline.close().await?;
+            super::print(&format!("{}\n", done?))
+        })
+    }
+}
+
+async fn table(offline: &mut Offline) -> Result<String, CliError> {
+    let store = offline.store();
+    let end = store.head().await?.position;
+    let progress = Progress::new("status_changes", end.0);
+    store.clear_projection(STATUS_CHANGES_SCHEMA).await?;
+    let mut walk = Walk::after(store, Position(0)).await?;
+    let (mut from, mut rows) = (Position(0), 0);
+    loop {
+        let mut changes = Vec::new();
+        let step = walk.step(store, |seen| {
+            changes.extend(status_change(seen.record, seen.stream));
+            Ok::<_, CliError>(())
+        });
+        if step.await?.is_none() {
+            return Ok(format!("status_changes was built anew: {rows} rows, up to position {from}"));
+        }
+        rows += changes.len();
+        let to = Checkpoint { position: walk.position(), schema: STATUS_CHANGES_SCHEMA };
+        store.project(&changes, from, to).await?;
+        from = to.position;
+        progress.advance_to(from.0);
+    }
+}
+
+async fn view(offline: &mut Offline, name: &str) -> Result<String, CliError> {
+    let store = offline.store();
+    let end = store.head().await?.position;
+    let progress = Progress::new("rebuild", end.0);
+    let rebuilt = replay(store, end, |at| progress.advance_to(at.0)).await?.fold;
+    let hash = |fold: &Fold| fold.views.hashes().into_iter().find(|(known, _)| *known == name).map(|(_, hash)| hash);
+    let mut compared = 0;
+    for (position, _) in store.list().await? {
+        let Some(saved) = store.newest(position, truth::SCHEMA).await?.filter(|saved| saved.position == position)
+        else {
+            continue;
+        };
+        let kept = if saved.is_whole() { Fold::from_bytes(&saved.bytes).ok() } else { None };
+        let right = replay(store, position, |_| {}).await?.fold;
+        compared += 1;
+        if kept.as_ref().map(hash) != Some(hash(&right)) {
+            store.discard(position).await?;
+            let fresh = offline.snapshot().await?;
+            return Ok(format!(
+                "{name} was not what follows from the log at position {position}; a new snapshot stands at {fresh}"
+            ));
+        }
+    }
+    let shown = hash(&rebuilt).map_or_else(String::new, |hash| hash.to_string());
+    Ok(format!("{name} at position {end} has the hash {shown}; it is equal in {compared} snapshots"))
+}
