@@ -2,7 +2,7 @@
 //! Without TIDEHELM_TEST_POSTGRES (`scripts/postgres.sh` starts one) these tests say so and do nothing.
 
 use crate::client::Client;
-use crate::desk::{Desk, Launch, heartbeat, wait_for, wait_until};
+use crate::desk::{Desk, Launch, heartbeat, run, tidehelm, wait_for, wait_until};
 use crate::kill::kill_loop;
 use crate::log::{Follower, Place, block_on, restored_hash, verified};
 use serde_json::json;
@@ -10,10 +10,6 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use tidehelm::store::Mode;
-use tidehelm_actors::port::CommitLog;
-use tidehelm_events::commit::Head;
-use tidehelm_events::id::NodeId;
 
 /// A database of its own, gone afterwards.
 struct Database {
@@ -175,25 +171,9 @@ fn a_log_moved_from_sqlite_has_the_same_state() {
     let live = client.get("/api/state").ok();
     desk.stop();
     let sqlite = Place::from(dir.as_path());
-    let moved = block_on(async {
-        let mut from = sqlite.open(Mode::ReadOnly).await;
-        let mut to = database.place().open(Mode::Write).await;
-        to.take_over(NodeId(uuid::Uuid::from_u128(9))).await.unwrap();
-        let mut head = Head::default();
-        loop {
-            let entries = from.read(head.position, 64).await.unwrap();
-            let Some(last) = entries.last() else { break };
-            // A head's epoch is the adopting store's own.
-            let expected = Head { epoch: to.head().await.unwrap().epoch, ..head };
-            to.adopt(&entries, &[], &expected).await.unwrap();
-            head = last.head();
-        }
-        let epoch = to.head().await.unwrap().epoch;
-        to.release(NodeId(uuid::Uuid::from_u128(9)), epoch).await.unwrap();
-        from.close().await.unwrap();
-        to.close().await.unwrap();
-        head.position.0
-    });
+    let (exit, said) = run(tidehelm().arg("migrate").arg("--data").arg(&dir).args(["--to", &database.url()]));
+    assert_eq!(exit, 0, "{said}");
+    verified(&database.place());
     let (from, to) = (restored_hash(&sqlite), restored_hash(&database.place()));
     assert_eq!((from.0, from.1), (to.0, to.1));
     let desk = database.launch(&temp.path().join("postgres")).set("http.auth", "off").start();
@@ -201,5 +181,5 @@ fn a_log_moved_from_sqlite_has_the_same_state() {
     let there = desk.client().get(&format!("/api/state?as_of={at}")).ok();
     assert_eq!(there["hash"], live["hash"], "live on SQLite against looked back at on PostgreSQL");
     desk.stop();
-    println!("{moved} events moved; one state hash, {}", live["hash"]);
+    println!("{} events moved; one state hash, {}", from.0, live["hash"]);
 }

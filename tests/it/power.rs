@@ -161,7 +161,8 @@ fn shim_what_the_server_answered_survives_a_power_cut() {
     }
     desk.stop();
     let recording = Recording::load(&trace);
-    recording.assert_complete(&watched);
+    // A read model may be in the middle of a write when the process ends: the last operation can be missing, as after a kill.
+    recording.assert_tracked();
     let reference = reference(&watched.join("data"));
 
     let mut trial = Trial::new(temp.path(), "data", reference.clone());
