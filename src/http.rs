@@ -222,12 +222,27 @@ fn known_method(method: &str) -> &str {
 impl App {
     /// Sends a command on behalf of the caller and waits until it is answered, durable and shown.
     pub async fn command(&self, request: &HttpRequest, caller: &Caller, wish: Wish<'_>) -> Result<Reply, Problem> {
+        self.command_as(command_id(request)?, request, caller, wish).await
+    }
+
+    /// As [`App::command`], under an id that cannot be repeated: for what hands out a new secret each time.
+    pub async fn command_once(&self, request: &HttpRequest, caller: &Caller, wish: Wish<'_>) -> Result<Reply, Problem> {
+        self.command_as(CommandId(ambient::uuid_v7()), request, caller, wish).await
+    }
+
+    async fn command_as(
+        &self,
+        id: CommandId,
+        request: &HttpRequest,
+        caller: &Caller,
+        wish: Wish<'_>,
+    ) -> Result<Reply, Problem> {
         let now = self.clock.now();
         let order = Order {
             to: wish.to,
             command: wish.command,
             by: caller.principal.clone(),
-            id: Some(command_id(request)?),
+            id: Some(id),
             body: BodyHash::of(
                 &[request.method().as_str().as_bytes(), request.path().as_bytes(), wish.body].join(&b"\n"[..]),
             ),

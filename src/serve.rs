@@ -121,6 +121,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         task.abort();
         let _ = task.await;
     }
+    record_counted(&app).await;
     host.stop().await;
     tracing::info!(position = host.durable.head().position.0, "stopped; everything accepted is in the log");
     let _ = serving.await;
@@ -288,13 +289,17 @@ async fn record_strangers(app: http::Data) {
     let mut minute = tokio::time::interval(Duration::from_secs(60));
     loop {
         minute.tick().await;
-        for stranger in app.strangers.take() {
-            if let Err(error) = ask(&app.host, &app.clock, events::Command::NoteStranger(stranger)).await {
-                tracing::warn!(%error, "strangers could not be recorded");
-            }
-        }
+        record_counted(&app).await;
         if app.config.http.auth == Auth::Off {
             return;
+        }
+    }
+}
+
+async fn record_counted(app: &http::Data) {
+    for stranger in app.strangers.take() {
+        if let Err(error) = ask(&app.host, &app.clock, events::Command::NoteStranger(stranger)).await {
+            tracing::warn!(%error, "strangers could not be recorded");
         }
     }
 }

@@ -213,7 +213,7 @@ async fn start_session(
     let (session, secret) = app.keys.issue(Kind::Session).await?;
     let command = events::Command::StartSession { session, name: name.clone(), expires_at, peer: peer(request) };
     let caller = Caller { principal: Principal::User(name.clone()), access, session: None };
-    app.command(request, &caller, Wish::desk(command, session.0.as_bytes())).await?;
+    app.command_once(request, &caller, Wish::desk(command, session.0.as_bytes())).await?;
     let secure = app.config.http.tls().is_some() || app.config.http.behind_tls_proxy;
     let cookie = Cookie::build(COOKIE, secret)
         .path("/")
@@ -265,22 +265,9 @@ pub async fn welcome(app: Data, request: HttpRequest, bytes: web::Bytes) -> Resu
     let credential = app.keys.set_password(password).await?;
     let command = events::Command::AcceptInvite { invite, name: name.clone(), credential };
     let caller = Caller { principal: Principal::User(name.clone()), access, session: None };
-    app.command(&request, &caller, Wish::desk(command, credential.0.as_bytes())).await?;
+    app.command_once(&request, &caller, Wish::desk(command, credential.0.as_bytes())).await?;
     app.keys.destroy(invite).await?;
-    start_session_after(&app, &request, name, access).await
-}
-
-/// The request's own id was used by the command before.
-async fn start_session_after(
-    app: &App,
-    request: &HttpRequest,
-    name: UserName,
-    access: Access,
-) -> Result<HttpResponse, Problem> {
-    match request.headers().contains_key("idempotency-key") {
-        true => Ok(HttpResponse::Ok().json(Me { name: name.to_string(), role: access })),
-        false => start_session(app, request, name, access).await,
-    }
+    start_session(&app, &request, name, access).await
 }
 
 impl From<KeyError> for Problem {
