@@ -4,12 +4,11 @@ use crate::history::{HistoryError, fold_at};
 use crate::http::Data;
 use crate::store::retention::{Due, Keep, Limits, thin};
 use crate::store::{Reader, Store};
-use tidehelm_actors::node::{Command, Order};
+use tidehelm_actors::node::Order;
 use tidehelm_actors::port::{Clock, CommitLog, Depot, LogFault, Saved};
-use tidehelm_events::answer::BodyHash;
 use tidehelm_events::commit::Hash;
 use tidehelm_events::desk::{Command as DeskCommand, TelemetryCut};
-use tidehelm_events::id::{Position, Principal, StreamId};
+use tidehelm_events::id::Position;
 use tidehelm_events::time::Span;
 use tidehelm_events::truth;
 use tokio::time::Duration;
@@ -73,16 +72,7 @@ async fn begin(app: &Data, store: &mut Store, due: Due) -> Result<(), RetentionE
     let base = Saved { position: due.through, schema: truth::SCHEMA, build, at, hash, bytes };
     store.save_base(&base).await?;
     let cut = TelemetryCut { through: due.through, base_hash: hash, events: due.events };
-    let order = Order {
-        to: StreamId::Desk,
-        command: Command::Desk(DeskCommand::NoteCut(cut)),
-        by: Principal::Desk,
-        id: None,
-        body: BodyHash(0),
-        expected: None,
-        occurred_at: at,
-        received_at: at,
-    };
+    let order = Order::own(DeskCommand::NoteCut(cut), at);
     let reply = app.host.ask(order).await?;
     app.host.durable.shows(reply.position, Duration::from_secs(10)).await;
     tracing::info!(through = due.through.0, events = due.events, "telemetry is being cut");

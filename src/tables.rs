@@ -4,10 +4,7 @@ use crate::http::Data;
 use crate::store::{Checkpoint, StatusChange, Store};
 use std::time::Duration;
 use tidehelm_actors::port::LogFault;
-use tidehelm_events::account;
-use tidehelm_events::envelope::Record;
-use tidehelm_events::event::Event;
-use tidehelm_events::id::{Position, StreamId};
+use tidehelm_events::id::Position;
 
 /// Schema of `status_changes`: a table of another one is filled anew.
 pub const STATUS_CHANGES_SCHEMA: u16 = 1;
@@ -16,19 +13,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Without a change, the checkpoint moves on this often.
 const MOVE_EVERY: u64 = 50_000;
 const SCAN_MAX: usize = 50_000;
-
-/// The row of a record, if it is one that changes a status.
-pub fn status_change(record: &Record, stream: &StreamId) -> Option<StatusChange> {
-    let Event::Account(account::Event::StatusChanged(change)) = &record.event else { return None };
-    Some(StatusChange {
-        position: record.position,
-        stream: stream.clone(),
-        at: record.recorded_at,
-        old: change.old,
-        new: change.new,
-        warnings: change.warnings,
-    })
-}
 
 /// Follows the log until the desk stops; the next start goes on from the checkpoint.
 pub async fn keep(app: Data, mut store: Store) {
@@ -109,7 +93,7 @@ async fn changes(app: &Data, after: Position) -> Result<(Vec<StatusChange>, Posi
             for batch in &batches {
                 for record in batch.records.iter().filter(|record| record.position > after) {
                     let stream = fold.truth.names().get(record.stream);
-                    found.extend(stream.and_then(|stream| status_change(record, stream)));
+                    found.extend(stream.and_then(|stream| StatusChange::of(record, stream)));
                 }
                 to = batch.head.position;
             }
@@ -117,7 +101,7 @@ async fn changes(app: &Data, after: Position) -> Result<(Vec<StatusChange>, Posi
         return Ok((found, to));
     }
     let read = app.history.scan(after, SCAN_MAX, |reading| {
-        found.extend(status_change(reading.record, reading.stream));
+        found.extend(StatusChange::of(reading.record, reading.stream));
         true
     });
     let to = read.await.map_err(|error| LogFault::new("reading the log for the table of status changes", error))?;

@@ -3,7 +3,7 @@
 use crate::account::{AccountActor, Deliver, Ticket};
 use crate::durable::Durable;
 use crate::journal::{self, Fault, Journal, Limits, Reply, Tally};
-use crate::node::{Command, Order};
+use crate::node::Order;
 use crate::port::{AppendFault, Clock, Outlet, Store};
 use crate::projector::{self, Task};
 use crate::restore::Restored;
@@ -16,10 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tidehelm_events::answer::BodyHash;
 use tidehelm_events::commit::Head;
 use tidehelm_events::desk as events;
-use tidehelm_events::id::{DeskId, Epoch, NodeId, Position, Principal, StreamId};
+use tidehelm_events::id::{DeskId, Epoch, NodeId, Position, StreamId};
 use tokio::sync::{mpsc, oneshot};
 
 /// Seals what waits.
@@ -367,16 +366,7 @@ impl DeskActor {
 
     fn order(&self, command: events::Command) -> Order {
         let now = self.shard.clock.now();
-        Order {
-            to: StreamId::Desk,
-            command: Command::Desk(command),
-            by: Principal::Desk,
-            id: None,
-            body: BodyHash(0),
-            expected: None,
-            occurred_at: now,
-            received_at: now,
-        }
+        Order::own(command, now)
     }
 
     /// A new log is opened by its first event.

@@ -9,7 +9,7 @@ use crate::watch::Watch;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tidehelm_events::account;
-use tidehelm_events::answer::{Answer, Answered, BodyHash, Denial};
+use tidehelm_events::answer::{Answer, Answered, Denial};
 use tidehelm_events::commit::{Commit, Head, Reacted, Sealing, pack};
 use tidehelm_events::desk;
 use tidehelm_events::envelope::{Class, Envelope, Record};
@@ -426,16 +426,7 @@ impl<T> Journal<T> {
         if self.skip_offline && self.truth.account(&reaction.to).is_some_and(|slave| !slave.inputs().online) {
             return;
         }
-        let order = Order {
-            to: reaction.to,
-            command: node::Command::Account(reaction.command),
-            by: Principal::Desk,
-            id: None,
-            body: BodyHash(0),
-            expected: None,
-            occurred_at: self.now,
-            received_at: self.now,
-        };
+        let order = Order::once(reaction.to, Principal::Desk, node::Command::Account(reaction.command), self.now);
         self.tally.reactions += 1;
         self.answer(&order, Some(cause), Some(reaction.correlation));
     }
@@ -463,14 +454,5 @@ struct Chain {
 
 /// An order of the desk's own timer: is this account's silence too long?
 pub fn check_silence(to: StreamId, now: Timestamp) -> Order {
-    Order {
-        to,
-        command: node::Command::Account(account::Command::CheckSilence),
-        by: Principal::Desk,
-        id: None,
-        body: BodyHash(0),
-        expected: None,
-        occurred_at: now,
-        received_at: now,
-    }
+    Order::once(to, Principal::Desk, node::Command::Account(account::Command::CheckSilence), now)
 }

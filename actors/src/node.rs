@@ -26,6 +26,18 @@ pub struct Order {
     pub received_at: Timestamp,
 }
 
+impl Order {
+    /// An order without an id: nobody repeats it, and only what it changes is recorded.
+    pub fn once(to: StreamId, by: Principal, command: Command, now: Timestamp) -> Self {
+        Order { to, command, by, id: None, body: BodyHash(0), expected: None, occurred_at: now, received_at: now }
+    }
+
+    /// What the desk wants of itself.
+    pub fn own(command: desk::Command, now: Timestamp) -> Self {
+        Order::once(StreamId::Desk, Principal::Desk, Command::Desk(command), now)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     Desk(desk::Command),

@@ -7,7 +7,8 @@ use super::target::{block_on, config};
 use crate::offline::Offline;
 use crate::replay::replay;
 use crate::store::Checkpoint;
-use crate::tables::{STATUS_CHANGES_SCHEMA, status_change};
+use crate::store::StatusChange;
+use crate::tables::STATUS_CHANGES_SCHEMA;
 use crate::walk::Walk;
 use clap::{Args, ValueEnum};
 use tidehelm_actors::port::{CommitLog, Depot};
@@ -60,7 +61,7 @@ async fn table(offline: &mut Offline) -> Result<String, CliError> {
     loop {
         let mut changes = Vec::new();
         let step = walk.step(store, |seen| {
-            changes.extend(status_change(seen.record, seen.stream));
+            changes.extend(StatusChange::of(seen.record, seen.stream));
             Ok::<_, CliError>(())
         });
         if step.await?.is_none() {

@@ -13,7 +13,6 @@ use std::future::{Ready, ready};
 use std::sync::{Mutex, PoisonError};
 use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
-use tidehelm_events::answer::BodyHash;
 use tidehelm_events::desk::{self as events, Access, SessionEnd};
 use tidehelm_events::id::{CredentialId, Principal, StreamId, UserName};
 use tidehelm_events::time::{Span, Timestamp};
@@ -41,16 +40,8 @@ impl Caller {
         }
         let note = events::AccessDenied { action: action.into(), needs };
         let now = app.clock.now();
-        let order = Order {
-            to: StreamId::Desk,
-            command: Command::Desk(events::Command::NoteDenied(note)),
-            by: self.principal.clone(),
-            id: None,
-            body: BodyHash(0),
-            expected: None,
-            occurred_at: now,
-            received_at: now,
-        };
+        let order =
+            Order::once(StreamId::Desk, self.principal.clone(), Command::Desk(events::Command::NoteDenied(note)), now);
         app.host.ask(order).await?;
         let detail = format!("to {action}, you need the role {}; you are {}", needs.as_str(), self.access.as_str());
         Err(Problem::new(403, "role_too_low", detail))

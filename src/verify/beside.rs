@@ -39,7 +39,7 @@ pub fn audit_row(record: &Record, desk: DeskId, stream: &StreamId) -> Option<Val
 
 /// The row of the read model that an event must have.
 pub fn status_change(record: &Record, stream: &StreamId) -> Option<Value> {
-    crate::tables::status_change(record, stream).map(|change| change_shown(&change))
+    crate::store::StatusChange::of(record, stream).map(|change| change_shown(&change))
 }
 
 impl Beside {

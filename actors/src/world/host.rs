@@ -12,11 +12,11 @@ use crate::port::{AppendFault, Saved};
 use crate::restore::{Restored, Restorer};
 use std::collections::{BTreeMap, VecDeque};
 use tidehelm_events::account::{self, Connection};
-use tidehelm_events::answer::{Answer, BodyHash};
+use tidehelm_events::answer::Answer;
 use tidehelm_events::commit::{Commit, Entry, Hash, Head, Reacted, Sealing, pack};
 use tidehelm_events::desk::{self, ClockStepped, ServerStarted};
 use tidehelm_events::event::{Event, Unknown};
-use tidehelm_events::id::{DeskId, NodeId, Position, Principal, StreamId};
+use tidehelm_events::id::{DeskId, NodeId, Position, StreamId};
 use tidehelm_events::react::Effect;
 use tidehelm_events::reason::{RuntimeStatus, Warnings};
 use tidehelm_events::time::{Span, Timestamp};
@@ -363,16 +363,7 @@ impl World {
         let ticket = self.ticket();
         let Some(mut process) = self.processes.remove(&number) else { return };
         let now = self.desk_now(&process);
-        let order = Order {
-            to: StreamId::Desk,
-            command: Command::Desk(command),
-            by: Principal::Desk,
-            id: None,
-            body: BodyHash(0),
-            expected: None,
-            occurred_at: now,
-            received_at: now,
-        };
+        let order = Order::own(command, now);
         self.submit_own(&mut process, order, ticket, now);
         self.processes.insert(number, process);
     }
