@@ -31,13 +31,25 @@ use tidehelm_actors::journal::Reply;
 use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
 use tidehelm_events::answer::{Answer, BodyHash};
-use tidehelm_events::id::{CommandId, Position, StreamId, Version};
+use tidehelm_events::id::{CommandId, CredentialId, Position, StreamId, Version};
 use tidehelm_events::time::Timestamp;
 use tidehelm_events::view::Fold;
 use tracing::Instrument;
 
 /// How long a write waits until the page would show it. It is durable either way.
 const SHOWN_WITHIN: Duration = Duration::from_secs(2);
+
+/// A request whose body comes slower than this, or whose answer takes longer, is given up.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+
+fn too_slow() -> Problem {
+    let seconds = ANSWERED_WITHIN.as_secs();
+    Problem::new(
+        408,
+        "too_slow",
+        format!("no answer within {seconds} seconds; send the same command again with the same id"),
+    )
+}
 
 /// What every handler can reach.
 pub struct App {
@@ -144,7 +156,10 @@ pub fn application(
             async move {
                 let mut response = match answer {
                     Ok(answer) => {
-                        let response = answer.await?;
+                        let Ok(answered) = tokio::time::timeout(ANSWERED_WITHIN, answer).await else {
+                            return Err(too_slow().into());
+                        };
+                        let response = answered?;
                         match Problem::of_framework(response.response()) {
                             Some(problem) => response.into_response(problem.error_response()).map_into_right_body(),
                             None => response.map_into_left_body(),
@@ -261,6 +276,14 @@ impl App {
         }
     }
 
+    /// Hands an outcome on. Where it is a refusal, the secret that was made for it goes; where it is unknown, it stays.
+    pub async fn or_destroy<T>(&self, outcome: Result<T, Problem>, made: CredentialId) -> Result<T, Problem> {
+        if outcome.as_ref().is_err_and(|problem| problem.status != 503) {
+            self.keys.destroy(made).await?;
+        }
+        outcome
+    }
+
     /// Looks at the state that the request asks for: now, or as it was.
     pub async fn look<R>(&self, as_of: Option<&str>, look: impl FnOnce(&Fold) -> R) -> Result<R, Problem> {
         let Some(text) = as_of else { return Ok(self.host.durable.read(look)) };
@@ -278,6 +301,9 @@ impl App {
         use crate::cli::time::{Moment, parse};
         match parse(text, self.clock.now().millis()).map_err(|error| Problem::invalid("as_of", error))? {
             Moment::Position(position) => Ok(Position(position)),
+            Moment::TimeMs(ms) if ms > self.clock.now().millis() => {
+                Err(Problem::invalid("as_of", "this moment has not come yet"))
+            }
             Moment::TimeMs(ms) => Ok(self.history.position_at(ms).await?),
         }
     }

@@ -52,6 +52,11 @@ pub enum StoreError {
         "{what} was written by an earlier build (format {found}, now {ours}); start the server once, which brings it up to date"
     )]
     Past { what: String, found: u32, ours: u32 },
+    #[error(
+        "{what} is empty: it was cut off, or its first start did not finish; bring back a backup if there was a log in it, else \
+         start the server once"
+    )]
+    Empty { what: String },
     #[error("{what} holds something else than a Tidehelm store; choose another place")]
     Foreign { what: String },
     #[error("there is no store in {}; the server makes one when it starts", dir.display())]

@@ -12,7 +12,11 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging to standard error, once per process.
 pub fn start_logs(log: &Log) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&log.level).map_err(|error| error.to_string())?;
+    let mut filter = EnvFilter::try_new(&log.level).map_err(|error| error.to_string())?;
+    // What strangers send wakes nobody: it is an answer of 400, not an error of ours.
+    if !log.level.contains("actix_http") {
+        filter = filter.add_directive("actix_http=off".parse().map_err(|error| format!("{error}"))?);
+    }
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Pretty => false,

@@ -342,7 +342,7 @@ pub struct HeartbeatRefused {
     pub detail: String,
 }
 
-/// Takes in a list of heartbeats and answers once all of them are durable.
+/// Takes in a list of heartbeats and answers once all of them are durable. 200 with `refused` where only some could be taken.
 #[utoipa::path(tag = "accounts", request_body = Vec<Heartbeat>, responses((status = 200, body = HeartbeatsTaken), (status = 503, body = Problem)))]
 #[post("/heartbeats")]
 pub async fn heartbeats(app: Data, caller: Caller, bytes: web::Bytes) -> Answered<HeartbeatsTaken> {
@@ -354,6 +354,7 @@ pub async fn heartbeats(app: Data, caller: Caller, bytes: web::Bytes) -> Answere
     let now = app.clock.now();
     let waiting: Vec<_> = heartbeats.into_iter().map(|heartbeat| app.host.send(order(heartbeat, now))).collect();
     let mut taken = HeartbeatsTaken { position: 0, accepted: 0, refused: Vec::new() };
+    let mut faults = Vec::new();
     for (index, waiting) in waiting.into_iter().enumerate() {
         let answered = match waiting {
             Ok(receiver) => receiver.await.unwrap_or(Err(Fault::Stopping)),
@@ -369,11 +370,18 @@ pub async fn heartbeats(app: Data, caller: Caller, bytes: web::Bytes) -> Answere
                 Answer::Refused(denial) => (denial.code, denial.detail),
             },
             Err(fault) => {
+                faults.push(fault);
                 let problem = Problem::from(fault);
                 (problem.code, problem.detail)
             }
         };
         taken.refused.push(HeartbeatRefused { index, code, detail });
+    }
+    if let Some(fault) = faults.first()
+        && taken.accepted == 0
+        && faults.len() == taken.refused.len()
+    {
+        return Err((*fault).into());
     }
     Ok(web::Json(taken))
 }

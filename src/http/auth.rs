@@ -71,37 +71,67 @@ fn identify(request: &HttpRequest, app: &App) -> Option<Caller> {
     if app.config.http.auth == Auth::Off {
         return Some(Caller { principal: Principal::Operator, access: Access::Admin, session: None });
     }
-    let now = app.clock.now();
     if let Some(text) = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) {
-        let id = app.keys.check(Kind::Token, text.strip_prefix("Bearer ")?)?;
-        return app.host.durable.read(|fold| {
-            let token = fold.truth.desk()?.tokens.get(&id)?;
-            let valid = token.expires_at.is_none_or(|at| at > now);
-            valid.then_some(Caller { principal: Principal::Token(id), access: token.access, session: None })
-        });
+        return known(app, Credential::Token(app.keys.check(Kind::Token, bearer(text)?)?));
     }
     let cookie = request.cookie(COOKIE)?;
-    let id = app.keys.check(Kind::Session, cookie.value())?;
+    known(app, Credential::Session(app.keys.check(Kind::Session, cookie.value())?))
+}
+
+fn bearer(text: &str) -> Option<&str> {
+    let (scheme, token) = text.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
+}
+
+enum Credential {
+    Token(CredentialId),
+    Session(CredentialId),
+}
+
+/// Whose credential it is, as long as it is good.
+fn known(app: &App, credential: Credential) -> Option<Caller> {
+    let now = app.clock.now();
     app.host.durable.read(|fold| {
         let desk = fold.truth.desk()?;
-        let session = desk.sessions.get(&id).filter(|session| session.expires_at > now)?;
-        let user = desk.users.get(&session.name)?;
-        Some(Caller { principal: Principal::User(session.name.clone()), access: user.access, session: Some(id) })
+        match credential {
+            Credential::Token(id) => {
+                let token = desk.tokens.get(&id).filter(|token| token.expires_at.is_none_or(|at| at > now))?;
+                Some(Caller { principal: Principal::Token(id), access: token.access, session: None })
+            }
+            Credential::Session(id) => {
+                let session = desk.sessions.get(&id).filter(|session| session.expires_at > now)?;
+                let user = desk.users.get(&session.name)?;
+                let principal = Principal::User(session.name.clone());
+                Some(Caller { principal, access: user.access, session: Some(id) })
+            }
+        }
     })
+}
+
+impl Caller {
+    /// True as long as the credential that the caller came with is good: for answers that go on.
+    pub fn is_still_known(&self, app: &App) -> bool {
+        match (&self.principal, self.session) {
+            (Principal::Token(id), _) => known(app, Credential::Token(*id)).is_some(),
+            (_, Some(session)) => known(app, Credential::Session(session)).is_some(),
+            _ => app.config.http.auth == Auth::Off,
+        }
+    }
 }
 
 /// Requests that a foreign page makes in somebody's browser: by another origin, or by a name that only resolves to us.
 pub fn foreign(request: &HttpRequest, config: &Config) -> Option<Problem> {
-    let host = request.connection_info().host().to_string();
+    let host = host_of(request, config);
     let allowed =
         |origin: &str| config.http.allowed_origins.iter().any(|allowed| allowed.trim_end_matches('/') == origin);
-    if config.http.is_loopback() && !config.http.behind_tls_proxy {
-        let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
-        let ours = matches!(name, "localhost" | "127.0.0.1" | "[::1]" | "[::1") || name.starts_with("127.");
-        if !ours && !allowed(&format!("http://{host}")) && !allowed(&format!("https://{host}")) {
-            let why = format!("this desk is not served as `{name}`; add its address to http.allowed_origins");
-            return Some(Problem::new(403, "host_unknown", why));
-        }
+    if config.http.is_loopback()
+        && !config.http.behind_tls_proxy
+        && !is_this_machine(&host)
+        && !allowed(&format!("http://{host}"))
+        && !allowed(&format!("https://{host}"))
+    {
+        let why = format!("this desk is not served as `{host}`; add its address to http.allowed_origins");
+        return Some(Problem::new(403, "host_unknown", why));
     }
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return None;
@@ -111,6 +141,26 @@ pub fn foreign(request: &HttpRequest, config: &Config) -> Option<Problem> {
     (!same && !allowed(origin)).then(|| {
         Problem::new(403, "origin_foreign", format!("a page of {origin} may not do this; see http.allowed_origins"))
     })
+}
+
+/// The name that the request was sent to. What a proxy says of it counts only where there is one.
+fn host_of(request: &HttpRequest, config: &Config) -> String {
+    if config.http.behind_tls_proxy {
+        return request.connection_info().host().to_string();
+    }
+    let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let asked = request.uri().authority().map(|authority| authority.as_str());
+    asked.or(named).unwrap_or("").to_string()
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The address that a request came from. Behind a proxy it is the proxy's, which is counted as one.
@@ -139,20 +189,33 @@ impl Strangers {
         seen.into_iter().map(|((peer, why), count)| events::StrangerRefused { peer, count, why }).collect()
     }
 
-    /// False once there were too many tries in this minute.
-    fn may_try(&self, who: &[&str], now: Timestamp) -> bool {
+    /// Counts a try and says whether it may go on: false once there were too many in this minute.
+    pub fn may_try(&self, who: &[&str], now: Timestamp) -> bool {
         let minute = now.0.div_euclid(60_000_000);
         let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
         if tries.0 != minute || tries.1.len() > 4 * PEERS_MAX {
             *tries = (minute, BTreeMap::new());
         }
-        who.iter().all(|who| tries.1.get(*who).copied().unwrap_or(0) < TRIES_MAX)
+        if who.iter().any(|who| tries.1.get(*who).copied().unwrap_or(0) >= TRIES_MAX) {
+            return false;
+        }
+        who.iter().for_each(|who| *tries.1.entry(who.to_string()).or_default() += 1);
+        true
     }
 
-    fn failed(&self, who: &[&str]) {
+    /// The password was right: the try does not count.
+    pub fn was_right(&self, who: &[&str]) {
         let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        who.iter().for_each(|who| *tries.1.entry(who.to_string()).or_default() += 1);
+        for who in who {
+            if let Some(count) = tries.1.get_mut(*who) {
+                *count = count.saturating_sub(1);
+            }
+        }
     }
+}
+
+pub fn too_many_tries() -> Problem {
+    Problem::new(429, "too_many_tries", "too many wrong passwords; wait a minute and try again")
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -178,17 +241,17 @@ pub async fn login(app: Data, request: HttpRequest, bytes: web::Bytes) -> Result
     let peer = peer(&request);
     let keys = [peer.as_str(), name.as_str()];
     if !app.strangers.may_try(&keys, app.clock.now()) {
-        return Err(Problem::new(429, "too_many_tries", "too many wrong passwords; wait a minute and try again"));
+        return Err(too_many_tries());
     }
     let known = app.host.durable.read(|fold| {
         fold.truth.desk().and_then(|desk| desk.users.get(&name)).map(|user| (user.credential, user.access))
     });
     if !app.keys.check_password(known.map(|known| known.0), password).await {
         app.metrics.logins_failed.inc();
-        app.strangers.failed(&keys);
         app.strangers.count(&peer, "wrong name or password");
         return Err(Problem::new(401, "login_wrong", "the name or the password is wrong"));
     }
+    app.strangers.was_right(&keys);
     let access = known.map_or(Access::Viewer, |known| known.1);
     start_session(&app, &request, name, access).await
 }
@@ -204,7 +267,8 @@ async fn start_session(
     let (session, secret) = app.keys.issue(Kind::Session).await?;
     let command = events::Command::StartSession { session, name: name.clone(), expires_at, peer: peer(request) };
     let caller = Caller { principal: Principal::User(name.clone()), access, session: None };
-    app.command_once(request, &caller, Wish::desk(command, session.0.as_bytes())).await?;
+    let started = app.command_once(request, &caller, Wish::desk(command, session.0.as_bytes())).await;
+    app.or_destroy(started, session).await?;
     let secure = app.config.http.tls().is_some() || app.config.http.behind_tls_proxy;
     let cookie = Cookie::build(COOKIE, secret)
         .path("/")
@@ -256,7 +320,8 @@ pub async fn welcome(app: Data, request: HttpRequest, bytes: web::Bytes) -> Resu
     let credential = app.keys.set_password(password).await?;
     let command = events::Command::AcceptInvite { invite, name: name.clone(), credential };
     let caller = Caller { principal: Principal::User(name.clone()), access, session: None };
-    app.command_once(&request, &caller, Wish::desk(command, credential.0.as_bytes())).await?;
+    let accepted = app.command_once(&request, &caller, Wish::desk(command, credential.0.as_bytes())).await;
+    app.or_destroy(accepted, credential).await?;
     app.keys.destroy(invite).await?;
     start_session(&app, &request, name, access).await
 }

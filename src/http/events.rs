@@ -96,14 +96,14 @@ pub struct Events {
 pub async fn list(
     app: Data,
     request: HttpRequest,
-    _caller: Caller,
+    caller: Caller,
     query: web::Query<Filter>,
 ) -> Result<HttpResponse, Problem> {
     let filter = query.into_inner();
     filter.check()?;
     let live = request.headers().get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream"));
     match live {
-        true => follow(app, &request, filter),
+        true => follow(app, &request, caller, filter),
         false => Ok(HttpResponse::Ok().json(page(&app, &filter).await?)),
     }
 }
@@ -196,6 +196,7 @@ pub async fn log(app: Data, caller: Caller, query: web::Query<LogQuery>) -> Resu
 /// What one follower has seen. It reads at its own pace: nothing waits in memory for it.
 struct Follower {
     app: Data,
+    caller: Caller,
     filter: Filter,
     seen: Position,
     head: tokio::sync::watch::Receiver<tidehelm_events::commit::Head>,
@@ -204,7 +205,7 @@ struct Follower {
     ended: bool,
 }
 
-fn follow(app: Data, request: &HttpRequest, filter: Filter) -> Result<HttpResponse, Problem> {
+fn follow(app: Data, request: &HttpRequest, caller: Caller, filter: Filter) -> Result<HttpResponse, Problem> {
     let permit = app.sse.clone().try_acquire_owned();
     let permit = permit.map_err(|_| {
         Problem::new(503, "too_many_followers", "too many clients follow the log; see http.sse_clients_max")
@@ -212,9 +213,14 @@ fn follow(app: Data, request: &HttpRequest, filter: Filter) -> Result<HttpRespon
     let resumed = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let head = app.host.durable.subscribe();
     let seen = Position(resumed.or(filter.from).unwrap_or_else(|| head.borrow().position.0));
+    let end = head.borrow().position;
+    if seen > end {
+        let why = format!("position {seen} lies ahead; the log ends at {end}. Was an older backup restored? Read anew");
+        return Err(Problem::new(409, "ahead_of_log", why));
+    }
     app.metrics.sse_clients.inc();
     let stopping = app.stopping.clone();
-    let follower = Follower { app, filter, seen, head, stopping, _permit: permit, ended: false };
+    let follower = Follower { app, caller, filter, seen, head, stopping, _permit: permit, ended: false };
     let body = stream::unfold(follower, |mut follower| async move {
         let piece = follower.next().await?;
         Some((Ok::<_, Problem>(piece), follower))
@@ -239,17 +245,20 @@ impl Follower {
             return None;
         }
         loop {
+            if !self.caller.is_still_known(&self.app) {
+                let problem = Problem::new(
+                    401,
+                    "login_needed",
+                    "the credential that this stream was opened with is no longer good",
+                );
+                return self.end_with(&problem);
+            }
             let pieces = match self.app.host.durable.recent(self.seen) {
                 Some(batches) if !batches.is_empty() => self.pieces_in_memory(&batches),
                 Some(_) => String::new(),
                 None if self.head.borrow().position > self.seen => match self.pieces_in_log().await {
                     Ok(pieces) => pieces,
-                    Err(problem) => {
-                        self.ended = true;
-                        return Some(
-                            format!("event: problem\ndata: {}\n\n", serde_json::to_string(&problem).ok()?).into(),
-                        );
-                    }
+                    Err(problem) => return self.end_with(&problem),
                 },
                 None => String::new(),
             };
@@ -264,6 +273,11 @@ impl Follower {
                 () = tokio::time::sleep(PING_EVERY) => return Some(format!(": {end}\n\n").into()),
             }
         }
+    }
+
+    fn end_with(&mut self, problem: &Problem) -> Option<Bytes> {
+        self.ended = true;
+        Some(format!("event: problem\ndata: {}\n\n", serde_json::to_string(problem).ok()?).into())
     }
 
     fn pieces_in_memory(&mut self, batches: &[Arc<tidehelm_actors::journal::Batch>]) -> String {

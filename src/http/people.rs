@@ -187,10 +187,15 @@ pub async fn change_password(
     let own = caller.principal == Principal::User(name.clone());
     let old = desk(&app, |_, desk| desk.users.get(&name).map(|user| user.credential));
     if own {
+        let who = [name.as_str()];
+        if !app.strangers.may_try(&who, app.clock.now()) {
+            return Err(super::auth::too_many_tries());
+        }
         if !app.keys.check_password(old, current.unwrap_or_default()).await {
             let wrong = Problem::new(401, "login_wrong", "the current password is wrong");
             return Err(Problem { field: Some("current".into()), ..wrong });
         }
+        app.strangers.was_right(&who);
     } else {
         caller.need(&app, Access::Admin, "change the password of others").await?;
     }
@@ -340,6 +345,9 @@ pub async fn create_token(
 ) -> Result<HttpResponse, Problem> {
     caller.need(&app, Access::Admin, "make tokens").await?;
     let NewToken { name, role, hours } = body(&bytes)?;
+    if hours == Some(0) {
+        return Err(Problem::invalid("hours", "1 or more; without it the token does not expire"));
+    }
     let expires_at = hours.map(|hours| app.clock.now() + Span::hours(i64::from(hours)));
     let (token, secret) = app.keys.issue(Kind::Token).await?;
     let command = Command::CreateToken { token, name, access: role, expires_at };

@@ -481,6 +481,9 @@ async fn read_beside(dir: &Path, options: &SqliteOptions) -> Result<Reader, Stor
         }
         found => found?,
     };
+    if found == 0 {
+        return Err(StoreError::Empty { what: path.display().to_string() });
+    }
     if found < STORE_FORMAT {
         return Err(StoreError::Past { what: path.display().to_string(), found, ours: STORE_FORMAT });
     }

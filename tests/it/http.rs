@@ -225,6 +225,63 @@ fn tokens_are_stored_as_hashes_and_end_when_revoked() {
 }
 
 #[test]
+fn an_open_stream_ends_with_its_credential() {
+    let dir = tempfile::tempdir().unwrap();
+    let (desk, admin) = Desk::with_admin(dir.path());
+    let made = admin.post("/api/tokens", &json!({"name": "follower", "role": "viewer"})).json();
+    let follower = desk.client().with_token(made["token"].as_str().unwrap());
+    let mut stream = follower.call("GET", "/api/events").header("accept", "text/event-stream").open();
+    let id = made["id"].as_str().unwrap();
+    admin.call("DELETE", &format!("/api/tokens/{id}")).send();
+    let (mut all, mut line) = (String::new(), String::new());
+    while stream.read_line(&mut line).unwrap() > 0 {
+        all.push_str(&line);
+        line.clear();
+    }
+    assert!(all.contains("event: problem") && all.contains("login_needed"), "{all}");
+}
+
+#[test]
+fn only_names_of_this_machine_reach_a_desk_on_loopback() {
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Launch::new(dir.path()).set("http.auth", "off").start();
+    let port = desk.client().base.rsplit_once(':').unwrap().1.to_string();
+    let ask = |headers: &str| {
+        let request = format!("GET /api/users HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
+        raw(&desk.client().base, &request)
+    };
+    for good in ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.1.2.3", "[::1]"] {
+        assert!(ask(&format!("host: {good}:{port}\r\n")).starts_with("HTTP/1.1 200"), "{good}");
+    }
+    for bad in ["127.evil.example", "evil.example", "localhost.evil.example", "10.0.0.1"] {
+        assert!(ask(&format!("host: {bad}:{port}\r\n")).starts_with("HTTP/1.1 403"), "{bad}");
+        let forwarded =
+            ask(&format!("host: {bad}:{port}\r\nx-forwarded-host: localhost\r\nforwarded: host=localhost\r\n"));
+        assert!(forwarded.starts_with("HTTP/1.1 403"), "{bad} forwarded");
+    }
+}
+
+#[test]
+fn wrong_passwords_at_once_count_like_wrong_passwords_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (desk, _admin) = Desk::with_admin(dir.path());
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let tries: Vec<_> = (0..30)
+            .map(|number| {
+                let client = desk.client();
+                let body = json!({"name": "admin", "password": format!("wrong number {number}")});
+                scope.spawn(move || client.post("/api/login", &body).status)
+            })
+            .collect();
+        tries.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let checked = statuses.iter().filter(|status| **status == 401).count();
+    // A new minute may begin in between.
+    assert!(checked <= 20, "{checked} of 30 were checked: {statuses:?}");
+    assert!(statuses.contains(&429));
+}
+
+#[test]
 fn the_last_admin_stays() {
     let temp = tempfile::tempdir().unwrap();
     let (desk, admin) = Desk::with_admin(temp.path());
