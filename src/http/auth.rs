@@ -42,7 +42,8 @@ impl Caller {
         let now = app.clock.now();
         let order =
             Order::once(StreamId::Desk, self.principal.clone(), Command::Desk(events::Command::NoteDenied(note)), now);
-        app.host.ask(order).await?;
+        let reply = app.host.ask(order).await?;
+        app.host.durable.shows(reply.position, super::SHOWN_WITHIN).await;
         let detail = format!("to {action}, you need the role {}; you are {}", needs.as_str(), self.access.as_str());
         Err(Problem::new(403, "role_too_low", detail))
     }
