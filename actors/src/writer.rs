@@ -170,7 +170,7 @@ async fn run(store: &mut dyn Store, node: NodeId, quarantined: &[StreamId], job:
         }
         Job::Release(epoch, done) => {
             if let Err(error) = store.release(node, epoch).await {
-                tracing::warn!(%error, "the lease could not be given back; the next server waits until it runs out");
+                tracing::warn!(%error, "the log could not be given back in order; nothing is lost, the next server may have to wait for a moment");
             }
             let _ = done.send(());
         }

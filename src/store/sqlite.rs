@@ -326,8 +326,20 @@ impl CommitLog for SqliteStore {
         if head.epoch == epoch { Ok(()) } else { Err(AppendFault::Fenced { ours: epoch, found: head.epoch }) }
     }
 
+    /// The lock is given up with the process. What can be done before is to fold the write-ahead log into the file, so that
+    /// the file alone is the whole log; where a reader is in the way it stays beside it, and nothing is lost.
     async fn release(&mut self, _: NodeId, _: Epoch) -> Result<(), LogFault> {
-        Ok(())
+        let doing = "cannot fold the write-ahead log into the file";
+        let mut connection = self.take_writer().await.map_err(|error| LogFault::new(doing, error))?;
+        let folding = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection);
+        match timeout(self.options.stall_after, folding).await {
+            Ok(Ok(_)) => {
+                self.writer = Some(connection);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(LogFault::new(doing, error)),
+            Err(_) => Err(LogFault::new(doing, "it takes too long")),
+        }
     }
 }
 
