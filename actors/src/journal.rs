@@ -322,21 +322,30 @@ impl<T> Journal<T> {
     /// Steps the stream and accepts the outcome, with the answer's record where the order has an id.
     fn answer(&mut self, order: &Order, causation: Option<Position>, correlation: Option<Position>) -> Answer {
         let chain = Chain { causation, correlation };
-        match node::step(&self.truth, order, self.now) {
+        let stream = self.truth.names().number(&order.to);
+        match node::step(&self.truth, order, stream, self.now) {
             Step::Said(answer) => {
                 self.tally.repeats += 1;
                 answer
             }
             Step::Refused(denial) => self.refuse(order, denial, chain),
-            Step::Decided { events, effects } => self.accept(order, events, effects, chain),
+            Step::Decided { events, effects } => self.accept(order, stream, events, effects, chain),
         }
     }
 
-    fn accept(&mut self, order: &Order, events: Vec<Event>, effects: Vec<Effect>, chain: Chain) -> Answer {
+    fn accept(
+        &mut self,
+        order: &Order,
+        stream: Option<StreamNo>,
+        events: Vec<Event>,
+        effects: Vec<Effect>,
+        chain: Chain,
+    ) -> Answer {
         let (before, changed) = (self.truth.position(), !events.is_empty());
         let mut root = chain;
         for event in events {
-            let position = self.append(order, &order.to, event, root);
+            let stream = stream.unwrap_or_else(|| self.enter(&order.to));
+            let position = self.append(order, stream, event, root);
             root.correlation.get_or_insert(position);
         }
         self.open.effects.extend(effects);
@@ -367,14 +376,20 @@ impl<T> Journal<T> {
             false => (StreamId::Desk, node::kept_by_desk(order, id)),
         };
         let answered = Answered { principal: order.by.clone(), command_id, body: order.body, answer };
-        self.append(order, &to, Event::Answered(Box::new(answered)), chain);
+        let stream = self.enter(&to);
+        self.append(order, stream, Event::Answered(Box::new(answered)), chain);
     }
 
-    fn append(&mut self, order: &Order, to: &StreamId, event: Event, chain: Chain) -> Position {
+    /// The number of the stream; a new one is named in the open commit.
+    fn enter(&mut self, to: &StreamId) -> StreamNo {
         let (stream, new) = self.truth.enter(to);
         if new {
             self.open.names.push((stream, to.clone()));
         }
+        stream
+    }
+
+    fn append(&mut self, order: &Order, stream: StreamNo, event: Event, chain: Chain) -> Position {
         if self.open.records.is_empty() {
             self.open.since = self.now;
         }

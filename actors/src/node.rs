@@ -1,10 +1,11 @@
 //! One stream as a step machine: a state, a time and an order make events, effects and an answer.
 
+use std::sync::LazyLock;
 use tidehelm_events::account;
 use tidehelm_events::answer::{Answer, BodyHash, Denial, Known, Status};
 use tidehelm_events::desk::{self, Settings};
 use tidehelm_events::event::Event;
-use tidehelm_events::id::{CommandId, Principal, StreamId, Version};
+use tidehelm_events::id::{CommandId, Principal, StreamId, StreamNo, Version};
 use tidehelm_events::react::Effect;
 use tidehelm_events::stream::{Decision, Seen, Stream};
 use tidehelm_events::time::Timestamp;
@@ -55,8 +56,12 @@ pub enum Step {
     Refused(Denial),
 }
 
-/// Refuses in this order: answered before, quarantined, stale, then what the stream says.
-pub fn step(truth: &Truth, order: &Order, now: Timestamp) -> Step {
+/// What a desk that is not open yet goes by.
+static UNOPENED: LazyLock<Settings> = LazyLock::new(Settings::default);
+
+/// Refuses in this order: answered before, quarantined, stale, then what the stream says. `stream` is the number of the stream
+/// that the order is for, if it has one: it is looked up once for each order, since this is most of what a heartbeat costs.
+pub fn step(truth: &Truth, order: &Order, stream: Option<StreamNo>, now: Timestamp) -> Step {
     if let Some(answer) = said(truth, order, now) {
         return Step::Said(answer);
     }
@@ -66,9 +71,8 @@ pub fn step(truth: &Truth, order: &Order, now: Timestamp) -> Step {
     if let Some(denial) = stale(truth, order) {
         return Step::Refused(denial);
     }
-    let fallback = Settings::default();
-    let seen = truth.seen(now, order.received_at.min(now), &fallback);
-    match decide(truth, order, &seen) {
+    let seen = truth.seen(now, order.received_at.min(now), &UNOPENED);
+    match decide(truth, order, stream, &seen) {
         Ok((events, effects)) => Step::Decided { events, effects },
         Err(denial) => Step::Refused(denial),
     }
@@ -109,7 +113,12 @@ fn stale(truth: &Truth, order: &Order) -> Option<Denial> {
     })
 }
 
-fn decide(truth: &Truth, order: &Order, seen: &Seen<'_>) -> Result<(Vec<Event>, Vec<Effect>), Denial> {
+fn decide(
+    truth: &Truth,
+    order: &Order,
+    stream: Option<StreamNo>,
+    seen: &Seen<'_>,
+) -> Result<(Vec<Event>, Vec<Effect>), Denial> {
     match (&order.to, &order.command) {
         (StreamId::Desk, Command::Desk(command)) => {
             let new = desk::Desk::default();
@@ -119,7 +128,7 @@ fn decide(truth: &Truth, order: &Order, seen: &Seen<'_>) -> Result<(Vec<Event>, 
         }
         (StreamId::Account(role, id), Command::Account(command)) => {
             let new;
-            let account = match truth.slot_of(&order.to).map(|slot| &slot.state) {
+            let account = match stream.and_then(|number| truth.slot(number)).map(|slot| &slot.state) {
                 Some(State::Account(account)) => account,
                 _ => {
                     new = Box::new(account::Account::new(*role, id.clone()));
