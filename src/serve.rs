@@ -129,12 +129,13 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
 }
 
 pub(crate) fn unreadable(error: &writer::OpenError) -> CliError {
-    let exit = match error {
-        writer::OpenError::Log(_) => Exit::Failed,
-        writer::OpenError::Restore(_) | writer::OpenError::Commit(_) => Exit::VerificationFailed,
-    };
-    CliError::new(exit, format!("cannot start from this log: {error}"))
-        .hint("`tidehelm verify` names every commit that is not whole; `tidehelm restore` brings back a backup")
+    let said = |exit| CliError::new(exit, format!("cannot start from this log: {error}"));
+    match error {
+        writer::OpenError::Log(_) => said(Exit::Failed)
+            .hint("if another server holds the log, stop that one, or start this one again: it takes over once the other is gone"),
+        writer::OpenError::Restore(_) | writer::OpenError::Commit(_) => said(Exit::VerificationFailed)
+            .hint("`tidehelm verify` names every commit that is not whole; `tidehelm restore` brings back a backup"),
+    }
 }
 
 /// The desk's own thread: all actors of this node live on one arbiter.

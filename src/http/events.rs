@@ -37,7 +37,7 @@ pub struct Filter {
     pub stream: Option<String>,
     /// Kinds of events: `a,b`, or all but some: `!a,b`.
     pub kind: Option<String>,
-    /// `business` or `telemetry`.
+    /// `business`, `volume` or `telemetry`.
     pub class: Option<String>,
     /// Who wanted it, as the events show it: `user:ann`.
     pub by: Option<String>,
