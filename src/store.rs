@@ -57,6 +57,12 @@ pub enum StoreError {
          start the server once"
     )]
     Empty { what: String },
+    #[error(
+        "{} held a log, and its tidehelm.db is empty or gone: bring back a backup with `tidehelm restore`, or remove \
+         tidehelm.begun there to begin a new log",
+        dir.display()
+    )]
+    Emptied { dir: PathBuf },
     #[error("{what} holds something else than a Tidehelm store; choose another place")]
     Foreign { what: String },
     #[error("there is no store in {}; the server makes one when it starts", dir.display())]

@@ -364,6 +364,9 @@ impl From<crate::store::StoreError> for CliError {
     fn from(error: crate::store::StoreError) -> Self {
         let exit = match &error {
             crate::store::StoreError::InUse { .. } => Exit::Blocked,
+            crate::store::StoreError::Emptied { .. } | crate::store::StoreError::Empty { .. } => {
+                Exit::VerificationFailed
+            }
             crate::store::StoreError::Missing { .. } | crate::store::StoreError::Absent { .. } => Exit::NotFound,
             _ => Exit::Failed,
         };

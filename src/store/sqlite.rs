@@ -33,6 +33,8 @@ type Adapter = SqliteStore;
 const SNAPSHOT: &str = "BEGIN";
 
 pub const FILE: &str = "tidehelm.db";
+/// Says that this directory holds a log: an empty file beside it is one that was cut off, not a new one.
+const BEGUN: &str = "tidehelm.begun";
 const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_log.sql")];
 /// `TIDE`, so that `file` and other tools know what this is.
 const APPLICATION_ID: i64 = 0x5449_4445;
@@ -426,7 +428,10 @@ fn open_patience(options: &SqliteOptions) -> Duration {
 
 /// A connection that writes, with the store in its file: made, brought up to this build's format, or refused.
 async fn prepare(dir: &Path, options: &SqliteOptions) -> Result<SqliteConnection, StoreError> {
-    let path = dir.join(FILE);
+    let (path, begun) = (dir.join(FILE), dir.join(BEGUN));
+    if begun.exists() && files::is_empty(&path) {
+        return Err(StoreError::Emptied { dir: dir.to_path_buf() });
+    }
     files::claim(&path)?;
     let fail = |error: sqlx::Error| StoreError::database(format!("cannot open {}", path.display()), describe(&error));
     check_ours(&path).await?;
@@ -435,6 +440,10 @@ async fn prepare(dir: &Path, options: &SqliteOptions) -> Result<SqliteConnection
     if found < STORE_FORMAT {
         migrate(&mut connection, found, options.now).await.map_err(fail)?;
         files::sync(&path)?;
+        files::sync(dir)?;
+    }
+    if !begun.exists() {
+        files::claim(&begun)?;
         files::sync(dir)?;
     }
     Ok(connection)

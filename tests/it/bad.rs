@@ -140,6 +140,17 @@ fn a_file_that_was_cut_short_is_refused() {
 }
 
 #[test]
+fn a_file_that_was_emptied_is_not_taken_for_a_new_desk() {
+    let temp = tempfile::tempdir().unwrap();
+    lived_in(temp.path());
+    damage(temp.path(), |bytes| bytes.clear());
+    refused(&Launch::new(temp.path()), 6, &["held a log", "tidehelm restore"]);
+    std::fs::remove_file(temp.path().join(FILE)).unwrap();
+    let (code, said) = Launch::new(temp.path()).refused();
+    assert!(code == 6 && said.contains("held a log"), "{code}: {said}");
+}
+
+#[test]
 fn somebody_elses_database_is_left_alone() {
     let temp = tempfile::tempdir().unwrap();
     sql(temp.path(), "CREATE TABLE customers (name TEXT); INSERT INTO customers VALUES ('Smith')");

@@ -48,6 +48,11 @@ pub fn remove(path: &Path) -> Result<(), StoreError> {
     fs::remove_file(path).map_err(failed("remove", path))
 }
 
+/// True where neither the database's file nor its write-ahead log holds anything.
+pub fn is_empty(path: &Path) -> bool {
+    wal(path) == 0 && fs::metadata(path).map_or(0, |file| file.len()) == 0
+}
+
 /// Makes a file, or the names in a directory, survive a power cut.
 pub fn sync(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|file| file.sync_all()).map_err(failed("sync", path))
