@@ -11,17 +11,17 @@ help: ## this list
 	@grep -E '^[a-z]+: ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+): ## /  make \1\t/' | expand -t 14
 
 run: ## build everything and serve on ./data (SQLite inside, nothing to set up)
-	@scripts/setup.sh rust cc node
+	@scripts/setup.sh rust cc cmake node
 	scripts/web.sh build
 	cargo run --release --locked -- serve $(ARGS)
 
 demo: ## the same with made-up terminals and venues, to look around
-	@scripts/setup.sh rust cc node
+	@scripts/setup.sh rust cc cmake node
 	scripts/web.sh build
 	cargo run --release --locked -- demo $(ARGS)
 
 test: ## the whole truth: format, lints, licences, web, every test, the API document
-	@scripts/setup.sh rust cc node nextest deny postgres
+	@scripts/setup.sh rust cc cmake node nextest deny postgres
 	cargo fmt --all --check
 	cargo deny check licenses bans sources
 	scripts/web.sh check
@@ -31,7 +31,7 @@ test: ## the whole truth: format, lints, licences, web, every test, the API docu
 	scripts/openapi.sh
 
 lint: ## format and clippy only
-	@scripts/setup.sh rust cc
+	@scripts/setup.sh rust cc cmake
 	cargo fmt --all --check
 	cargo lint
 
@@ -44,7 +44,7 @@ soak: ## 100,000 seeded worlds
 	cargo soak
 
 bench: ## every figure, side by side with its peers, as one table
-	@scripts/setup.sh rust cc postgres
+	@scripts/setup.sh rust cc cmake postgres
 	scripts/postgres.sh cargo bench --locked --bench '*'
 
 audit: ## published advisories against our dependencies (needs the network)

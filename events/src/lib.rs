@@ -11,6 +11,7 @@ pub mod account;
 pub mod answer;
 pub mod codec;
 pub mod commit;
+pub mod copy;
 pub mod desk;
 pub mod envelope;
 pub mod event;
@@ -20,6 +21,7 @@ pub mod react;
 pub mod reason;
 pub mod stream;
 pub mod time;
+pub mod trade;
 pub mod truth;
 pub mod view;
 

@@ -82,6 +82,10 @@ decimal!(
     /// A volume.
     Lots, "a volume", negative: false
 );
+decimal!(
+    /// A bare number: a ratio, a multiplier, per cent.
+    Factor, "a factor", negative: false
+);
 
 fn parse(text: &str) -> Result<Decimal, DecimalError> {
     let malformed = || DecimalError::Malformed(text.chars().take(40).collect());

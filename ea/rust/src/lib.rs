@@ -1,0 +1,1 @@
+//! What a trading terminal and a Tidehelm desk say to each other.
