@@ -2,9 +2,12 @@
 
 use super::event::*;
 use crate::answer::{Denial, Status};
+use crate::copy::settings::{Invalid, Overrides};
+use crate::copy::stop::StopDegree;
 use crate::id::{CredentialId, DeskId, UserName};
 use crate::reason::Reason;
 use crate::time::Timestamp;
+use uuid::Uuid;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -17,6 +20,16 @@ pub enum Command {
         reason: Reason,
     },
     Unlock {
+        reason: Reason,
+    },
+    ChangeCopyDefaults(Box<Overrides>),
+    /// `stop` names this STOP: the orders that it causes are named by it.
+    Stop {
+        degree: StopDegree,
+        reason: Reason,
+        stop: Uuid,
+    },
+    Resume {
         reason: Reason,
     },
     Invite {
@@ -84,6 +97,12 @@ pub enum Refusal {
     LockedAlready(Reason),
     #[error("the desk is not locked")]
     NotLocked,
+    #[error("{}: {}", .0.field, .0.why)]
+    CopyDefaultInvalid(Invalid),
+    #[error("the desk is stopped already, as far as `{}`; resume first if it should be less", .0.as_str())]
+    StoppedAlready(StopDegree),
+    #[error("the desk is not stopped")]
+    NotStopped,
     #[error("a user {0} exists already")]
     UserKnown(UserName),
     #[error("there is no user {0}")]
@@ -109,6 +128,11 @@ impl Refusal {
             Refusal::SettingInvalid { field, .. } => ("setting_invalid", Status::Invalid, Some(*field)),
             Refusal::LockedAlready(_) => ("locked_already", Status::Conflict, None),
             Refusal::NotLocked => ("not_locked", Status::Conflict, None),
+            Refusal::CopyDefaultInvalid(invalid) => {
+                ("setting_invalid", Status::Invalid, Some(invalid.field.as_str()))
+            }
+            Refusal::StoppedAlready(_) => ("stopped_already", Status::Conflict, Some("degree")),
+            Refusal::NotStopped => ("not_stopped", Status::Conflict, None),
             Refusal::UserKnown(_) => ("user_known", Status::Conflict, Some("name")),
             Refusal::UserUnknown(_) => ("user_unknown", Status::NotFound, None),
             Refusal::LastAdmin(_) => ("last_admin", Status::Conflict, None),

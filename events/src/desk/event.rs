@@ -1,11 +1,14 @@
 //! What can happen to the desk.
 
 use crate::commit::Hash;
+use crate::copy::settings::Overrides;
+use crate::copy::stop::StopDegree;
 use crate::event::events;
 use crate::id::{CredentialId, DeskId, Position, UserName};
 use crate::reason::Reason;
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 events! {
     pub enum Event {
@@ -17,6 +20,12 @@ events! {
         Locked(Locked) = 102 "desk_locked" v 1 Business;
         /// The lock was taken off.
         Unlocked(Unlocked) = 103 "desk_unlocked" v 1 Business;
+        /// A person changed what copying goes by where nothing else is set; all of it as it is now.
+        CopyDefaultsChanged(CopyDefaultsChanged) = 104 "copy_defaults_changed" v 1 Business;
+        /// STOP was pressed; how far it goes.
+        Stopped(Stopped) = 105 "desk_stopped" v 1 Business;
+        /// STOP was taken back.
+        Resumed(Resumed) = 106 "desk_resumed" v 1 Business;
         /// A person was invited and has a link to come in.
         UserInvited(UserInvited) = 110 "user_invited" v 1 Business;
         /// A person came in by an invitation, or was added by an operator.
@@ -102,6 +111,9 @@ payloads! {
     SettingsChanged { settings: Settings }
     Locked { reason: Reason }
     Unlocked { reason: Reason }
+    CopyDefaultsChanged { defaults: Box<Overrides> }
+    Stopped { degree: StopDegree, reason: Reason, stop: Uuid }
+    Resumed { reason: Reason }
     UserInvited { name: UserName, access: Access, credential: CredentialId, expires_at: Timestamp }
     UserAdded { name: UserName, access: Access, credential: CredentialId }
     UserRemoved { name: UserName }

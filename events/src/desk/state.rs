@@ -1,6 +1,8 @@
 //! What the desk remembers.
 
 use super::event::*;
+use crate::copy::settings::Overrides;
+use crate::copy::stop::StopDegree;
 use crate::id::{CredentialId, DeskId, Position, UserName, Version};
 use crate::reason::Reason;
 use crate::stream::Stamp;
@@ -13,6 +15,9 @@ pub struct Desk {
     pub id: Option<DeskId>,
     pub settings: Settings,
     pub locked: Option<Reason>,
+    /// What copying goes by where nothing else is set.
+    pub copy_defaults: Box<Overrides>,
+    pub stopped: Option<Stop>,
     pub users: BTreeMap<UserName, User>,
     pub invites: BTreeMap<CredentialId, Invite>,
     pub sessions: BTreeMap<CredentialId, Session>,
@@ -21,6 +26,14 @@ pub struct Desk {
     pub listening_since: Timestamp,
     pub cut_through: Position,
     pub revision: Version,
+}
+
+/// What STOP says, until it is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    pub degree: StopDegree,
+    pub reason: Reason,
+    pub since: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +87,15 @@ impl Desk {
                 self.locked = Some(lock.reason.clone());
             }
             Event::Unlocked(_) => assert!(self.locked.take().is_some(), "the desk was unlocked without a lock"),
+            Event::CopyDefaultsChanged(change) => {
+                self.copy_defaults = change.defaults.clone();
+                self.revision = at.version;
+            }
+            Event::Stopped(stop) => {
+                let (degree, reason, since) = (stop.degree, stop.reason.clone(), at.recorded_at);
+                self.stopped = Some(Stop { degree, reason, since });
+            }
+            Event::Resumed(_) => assert!(self.stopped.take().is_some(), "the desk was resumed without a stop"),
             Event::UserInvited(invited) => self.invited(invited, at),
             Event::UserAdded(added) => {
                 self.invites.retain(|_, invite| invite.name != added.name);

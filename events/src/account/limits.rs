@@ -1,0 +1,76 @@
+//! The account's limits at work: what a heartbeat means for them, and what they forbid.
+
+use super::command::Refusal;
+use super::event::*;
+use super::protection::{Figures, Protection, ProtectionEvent, Rearm};
+use super::state::Account;
+use crate::money::Lots;
+use crate::reason::{Reason, Warning, Warnings};
+use crate::stream::{Decision, Seen};
+
+impl Account {
+    /// What a heartbeat does to the limits, and whether everything has to be closed. Accounts without limits pay nothing.
+    pub(super) fn limits(&self, heartbeat: &HeartbeatSeen, seen: &Seen<'_>) -> (Vec<Event>, bool) {
+        let (Some(protection), Some(settings)) = (&self.protection, &self.settings) else { return (Vec::new(), false) };
+        let figures = self.protected_figures(heartbeat);
+        let events = protection.observe(&figures, &settings.protection, seen.now);
+        let hit = |event: &ProtectionEvent| {
+            matches!(event, ProtectionEvent::Hit(hit) if hit.action == super::protection::Action::Flatten)
+        };
+        let flatten = events.iter().any(hit) || protection.flatten_due(heartbeat.open_positions).is_some();
+        (events.into_iter().map(Event::from).collect(), flatten)
+    }
+
+    pub(super) fn protected_figures(&self, heartbeat: &HeartbeatSeen) -> Figures {
+        let lots = self.slave_book.as_ref().map_or(Lots::ZERO, |book| {
+            crate::copy::book::plus(book.all_copies().map(|(_, _, copy)| copy.left()))
+        });
+        Figures {
+            balance: heartbeat.balance,
+            equity: heartbeat.equity,
+            free_margin: heartbeat.free_margin,
+            lots,
+            positions: heartbeat.open_positions,
+        }
+    }
+
+    pub(super) fn limit_warnings(&self) -> Warnings {
+        let Some(protection) = &self.protection else { return Warnings::NONE };
+        if protection.standings.is_empty() {
+            return Warnings::NONE;
+        }
+        let hit = protection.hits().next().is_some();
+        let near = protection.standings.len() > protection.hits().count();
+        [(hit, Warning::LimitHit), (near, Warning::LimitNear)]
+            .into_iter()
+            .filter_map(|(holds, warning)| holds.then_some(warning))
+            .collect()
+    }
+
+    pub(super) fn rearm(&self, rearm: Rearm) -> Result<Vec<Event>, Refusal> {
+        let (Some(protection), Some(settings)) = (&self.protection, &self.settings) else {
+            return Err(Refusal::NothingToRearm);
+        };
+        let rearmed = protection.rearm(rearm, &settings.protection).map_err(Refusal::RearmRefused)?;
+        Ok(vec![Event::Rearmed(rearmed)])
+    }
+
+    pub(super) fn remember_limit(&mut self, event: &ProtectionEvent, at: crate::time::Timestamp) {
+        self.protection.get_or_insert_default().remember(event, at);
+    }
+}
+
+impl From<ProtectionEvent> for Event {
+    fn from(event: ProtectionEvent) -> Event {
+        match event {
+            ProtectionEvent::DayStarted(event) => Event::DayStarted(event),
+            ProtectionEvent::Near(event) => Event::LimitNear(event),
+            ProtectionEvent::Hit(event) => Event::LimitHit(event),
+            ProtectionEvent::Cleared(event) => Event::LimitCleared(event),
+            ProtectionEvent::Rearmed(event) => Event::Rearmed(event),
+        }
+    }
+}
+
+/// What a person wants to be armed again.
+pub(super) fn wanted(_: &Reason) {}
