@@ -1,6 +1,6 @@
 //! A terminal's account in one role: who it is, whether it is wanted, whether it is there, and the status that follows.
 
-mod book;
+pub mod book;
 mod command;
 mod config;
 mod decide;
@@ -18,7 +18,7 @@ pub mod status;
 mod tests;
 
 pub use book::{MasterBook, MasterTrade, SlaveBook};
-pub use command::{Command, MasterNote, Refusal, Signal, SignalNote, Snapshot, SnapshotTrade};
+pub use command::{Command, MasterNote, MasterSide, Refusal, Signal, SignalNote, Snapshot, SnapshotTrade};
 pub use config::{Config, LinkConfig};
 pub use event::*;
 pub use settings::AccountSettings;

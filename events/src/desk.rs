@@ -10,4 +10,4 @@ mod tests;
 
 pub use command::{Command, Refusal};
 pub use event::*;
-pub use state::{Desk, Invite, Session, Token, User};
+pub use state::{Desk, Invite, Session, Stop, Token, User};

@@ -1,10 +1,8 @@
 //! What follows in other streams: reactions, which are commands with a cause, and effects, which leave the desk.
 
-use crate::account::{self, Account, Config, MasterNote, SignalNote};
+use crate::account::{self, Account, Config, Figures, MasterNote, MasterSide, SignalNote};
 use crate::commit::Reacted;
-use crate::copy::book::plus;
-use crate::copy::plan::{MasterFacts, Origin};
-use crate::copy::settings::Overrides;
+use crate::copy::plan::Origin;
 use crate::copy::stop::StopDegree;
 use crate::desk;
 use crate::envelope::Record;
@@ -12,7 +10,7 @@ use crate::event::Event;
 use crate::id::{AccountId, EventId, Position, Role, StreamId};
 use crate::money::Lots;
 use crate::time::Span;
-use crate::trade::{Change, Order, Stamps, Trade};
+use crate::trade::{Change, Order, Stamps, Symbol, Ticket};
 use crate::truth::Truth;
 use std::sync::Arc;
 
@@ -20,7 +18,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// A terminal's registration counts from now on, and earlier ones no longer.
-    Registered { stream: StreamId, epoch: u64 },
+    Registered { stream: StreamId, epoch: u64, previous: Option<(u64, u64)> },
     /// The terminal's configuration is another one now.
     ConfigDue { stream: StreamId, config: Box<Config> },
     /// The terminal is asked for all its positions.
@@ -140,7 +138,7 @@ fn note_of(truth: &Truth, record: &Record, master: &AccountId, taken: &account::
         },
         group: known.and_then(|known| known.group.as_ref()).map(|group| group.settings.clone()),
         settings: known.and_then(|known| known.settings.as_ref()).map(|settings| Box::new(settings.copy.clone())),
-        facts: facts_of(known, master, symbol),
+        side: side_of(known, taken.change.ticket(), symbol),
     }
 }
 
@@ -166,19 +164,17 @@ fn open_trades(truth: &Truth, record: &Record, master: &AccountId) -> Vec<Signal
 /// No change of one trade makes more orders than this.
 const ORDERS_A_TRADE_MAX: u32 = 1_000;
 
-fn facts_of(known: Option<&Account>, master: &AccountId, symbol: Option<&crate::trade::Symbol>) -> MasterFacts {
-    let identity = known.and_then(|known| known.identity.as_deref());
-    let book = known.and_then(|known| known.master_book.as_deref());
-    let of_symbol = |trade: &&Trade| Some(&trade.symbol) == symbol;
-    let open = book.into_iter().flat_map(|book| book.trades.values().map(|held| &held.trade));
-    MasterFacts {
-        account: master.clone(),
-        figures: known.and_then(|known| known.figures.as_deref().cloned()),
+fn side_of(known: Option<&Account>, ticket: Ticket, symbol: Option<&Symbol>) -> MasterSide {
+    let Some(known) = known else { return MasterSide::default() };
+    let identity = known.identity.as_deref();
+    let trades = known.master_book.iter().flat_map(|book| &book.trades);
+    let others = trades.filter(|(other, held)| **other != ticket && Some(&held.trade.symbol) == symbol).count();
+    MasterSide {
+        funds: known.figures.as_deref().map(Figures::funds),
         contract: symbol.and_then(|symbol| identity?.contracts.get(symbol).cloned()),
         affixes: identity.map(|identity| identity.affixes.clone()).unwrap_or_default(),
-        holding: identity.map(|identity| identity.holding).unwrap_or_default(),
         currency: identity.map(|identity| identity.currency.clone()).unwrap_or_default(),
-        left_on_symbol: plus(open.filter(of_symbol).map(|trade| trade.lots)),
+        others_in_symbol: others as u32,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::copy::plan::Origin;
 use crate::id::AccountId;
 use crate::money::Lots;
 use crate::stream::Stamp;
-use crate::trade::{Change, Instruction, Order, OrderId, OrderResult, Outcome, Ticket, Trade};
+use crate::trade::{Change, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Ticket, Trade};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -18,6 +18,9 @@ pub const ANSWERED_MAX: usize = 256;
 pub struct MasterBook {
     /// Number of the last signal that was taken in this epoch.
     pub signal_seq: u64,
+    /// The last epoch before this one in which a signal was taken, and its last signal: so that a terminal that did not hear the
+    /// answer does not tell it again under a new number.
+    pub previous: Option<(u64, u64)>,
     pub trades: BTreeMap<Ticket, MasterTrade>,
     /// The hash that the terminal told while it was at our signal: as long as it tells the same, both agree.
     pub agreed: Option<StateHash>,
@@ -95,6 +98,8 @@ pub struct SlaveBook {
     pub copies: BTreeMap<AccountId, BTreeMap<Ticket, Copy>>,
     /// The last results, oldest first.
     pub answered: VecDeque<Answered>,
+    /// The hash of the terminal's positions when both last agreed; none after an order has changed them.
+    pub agreed: Option<StateHash>,
     pub snapshot_wanted: bool,
     /// How often in a row a copy was corrected without success, so that it is not tried for ever.
     pub corrections: BTreeMap<OrderId, u8>,
@@ -113,6 +118,10 @@ impl SlaveBook {
     }
     pub fn all_copies(&self) -> impl Iterator<Item = (&AccountId, Ticket, &Copy)> {
         self.copies.iter().flat_map(|(master, copies)| copies.iter().map(move |(ticket, copy)| (master, *ticket, copy)))
+    }
+    /// As the copy engine takes them.
+    pub fn keyed(&self) -> impl Iterator<Item = ((&AccountId, Ticket), &Copy)> {
+        self.all_copies().map(|(master, ticket, copy)| ((master, ticket), copy))
     }
     pub fn outstanding(&self, order: OrderId) -> Option<&Order> {
         self.outbox.values().find(|issued| issued.id == order)
@@ -153,6 +162,10 @@ impl SlaveBook {
     fn issued(&mut self, order: &Order) {
         assert!(order.seq == self.order_seq + 1, "order {} is out of order", order.seq);
         self.order_seq = order.seq;
+        if let (OrderReason::Correction, Instruction::Close { of, .. }) = (order.reason, &order.instruction) {
+            let tried = self.corrections.entry(*of).or_default();
+            *tried = tried.saturating_add(1);
+        }
         self.outbox.insert(order.seq, order.clone());
         let (Some(master), Some(ticket)) = (&order.master, order.ticket) else { return };
         let Some(copy) = self.copies.get_mut(master).and_then(|copies| copies.get_mut(&ticket)) else { return };
@@ -176,6 +189,7 @@ impl SlaveBook {
 
     fn answered(&mut self, answered: &OrderAnswered, _: &Stamp) {
         let result = &answered.result;
+        self.agreed = None;
         let order = self.outbox.remove(&answered.seq);
         self.answered.retain(|known| known.order != result.order);
         self.answered.push_back(Answered { order: result.order, seq: answered.seq, outcome: result.outcome });
@@ -200,7 +214,9 @@ impl SlaveBook {
     }
 
     /// What the terminal has now counts, whatever it said before.
-    pub(super) fn correct(&mut self, drifted: &[Drift]) {
+    pub(super) fn correct(&mut self, drifted: &[Drift], agreed: StateHash) {
+        self.agreed = Some(agreed);
+        self.corrections.clear();
         for drift in drifted {
             let found = self.all_copies().find(|(_, _, copy)| copy.leg(drift.order).is_some());
             let Some((master, ticket)) = found.map(|(master, ticket, _)| (master.clone(), ticket)) else { continue };
@@ -220,8 +236,11 @@ impl SlaveBook {
     fn tidy(&mut self, master: &AccountId, ticket: Ticket, expects_orders: bool) {
         let Some(copies) = self.copies.get_mut(master) else { return };
         let over = |copy: &Copy| copy.is_over() && copy.master_left == Lots::ZERO;
-        if !expects_orders && copies.get(&ticket).is_some_and(over) {
-            copies.remove(&ticket);
+        if !expects_orders
+            && copies.get(&ticket).is_some_and(over)
+            && let Some(gone) = copies.remove(&ticket)
+        {
+            self.corrections.retain(|order, _| gone.leg(*order).is_none());
         }
         if copies.is_empty() {
             self.copies.remove(master);

@@ -1,15 +1,16 @@
 //! What can be wanted of an account, and why it may be refused.
 
-use super::event::{HeartbeatSeen, Registered};
+use super::event::{HeartbeatSeen, QuoteSeen, Registered, StateHash};
+use super::protection::{Rearm, RearmRefusal};
 use super::settings::AccountSettings;
 use crate::answer::{Denial, Status};
-use crate::copy::plan::{MasterFacts, Origin};
+use crate::copy::plan::{Funds, MasterFacts, Origin};
 use crate::copy::settings::{Invalid, Overrides, WindDown};
 use crate::copy::stop::StopDegree;
 use crate::id::{AccountId, Position, Version};
-use crate::reason::{Reason, RuntimeStatus, Warnings};
+use crate::reason::{RuntimeStatus, Warnings};
 use crate::time::Timestamp;
-use crate::trade::{Change, OrderId, OrderResult, Stamps, Ticket, Trade};
+use crate::trade::{Affixes, Change, Contract, OrderId, OrderResult, Stamps, Ticket, Trade};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -64,9 +65,10 @@ pub enum Command {
     Ack {
         order_seq: u64,
     },
-    Rearm {
-        reason: Reason,
-    },
+    /// A person arms limits again, or says what they are measured from.
+    Rearm(Box<Rearm>),
+    /// A terminal says what a symbol costs.
+    Quote(QuoteSeen),
     /// The desk's timer asks whether the silence is too long.
     CheckSilence,
     /// The desk tells a slave what became of its master.
@@ -106,6 +108,12 @@ pub struct Snapshot {
     pub through_signal_seq: u64,
 }
 
+impl Snapshot {
+    pub fn hash(&self) -> StateHash {
+        StateHash(crate::trade::state_hash(self.trades.iter().map(|shown| &shown.trade)))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotTrade {
     pub trade: Trade,
@@ -134,7 +142,30 @@ pub struct SignalNote {
     pub stamps: Stamps,
     pub group: Option<Box<Overrides>>,
     pub settings: Option<Box<Overrides>>,
-    pub facts: MasterFacts,
+    pub side: MasterSide,
+}
+
+/// The master's account, as far as its slaves' volumes and names depend on it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MasterSide {
+    pub funds: Option<Funds>,
+    pub currency: String,
+    pub affixes: Affixes,
+    /// Of the trade's symbol.
+    pub contract: Option<Contract>,
+    pub others_in_symbol: u32,
+}
+
+impl MasterSide {
+    pub fn facts(&self) -> MasterFacts<'_> {
+        MasterFacts {
+            funds: self.funds,
+            currency: &self.currency,
+            affixes: &self.affixes,
+            contract: self.contract.as_ref(),
+            others_in_symbol: self.others_in_symbol,
+        }
+    }
 }
 
 impl SignalNote {
@@ -201,8 +232,10 @@ pub enum Refusal {
     OrderUnknown(OrderId),
     #[error("order {order} was answered with another result already")]
     OrderAnsweredAlready { order: OrderId },
-    #[error("no limit of this account was reached")]
+    #[error("no limits are set for this account")]
     NothingToRearm,
+    #[error(transparent)]
+    RearmRefused(RearmRefusal),
 }
 
 impl Refusal {
@@ -235,6 +268,7 @@ impl Refusal {
             Refusal::SnapshotDoubled(_) => ("snapshot_doubled", Status::Invalid, Some("trades")),
             Refusal::OrderUnknown(_) => ("order_unknown", Status::NotFound, Some("order")),
             Refusal::OrderAnsweredAlready { .. } => ("order_answered", Status::Conflict, Some("outcome")),
+            Refusal::RearmRefused(refusal) => (refusal.code(), Status::Conflict, Some("limits")),
             Refusal::NothingToRearm => ("nothing_to_rearm", Status::Conflict, None),
         };
         Denial { code: code.into(), detail: self.to_string(), status, field: field.map(Into::into) }

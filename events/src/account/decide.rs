@@ -5,7 +5,7 @@ use super::event::*;
 use super::settings::AccountSettings;
 use super::state::{Account, Connection};
 use super::status::Evaluation;
-use crate::copy::settings::Overrides;
+use crate::copy::settings::{Overrides, validate};
 use crate::id::{AccountId, Role, StreamId};
 use crate::react::Effect;
 use crate::reason::{RuntimeStatus, Warning};
@@ -44,7 +44,8 @@ impl Stream for Account {
             Command::SwitchLink { master, enabled, expected } => self.switch_link(master, enabled, expected, seen)?,
             Command::ChangeLink { master, settings, expected } => self.change_link(master, settings, expected)?,
             Command::Ack { order_seq } => self.ack(order_seq),
-            Command::Rearm { reason } => self.rearm(reason, seen)?,
+            Command::Rearm(rearm) => self.rearm(*rearm)?,
+            Command::Quote(quote) => return self.quote(quote),
             Command::CheckSilence => self.check_silence(seen),
             Command::NoteMaster(note) => self.note_master(note),
         };
@@ -66,8 +67,8 @@ impl Account {
         let allowed = self.trade_allowed != heartbeat.trade_allowed;
         let skew = self.skew(seen);
         let differed = self.differs(&heartbeat);
-        let (limits, orders) = self.limits(&heartbeat, seen);
-        if !came_online && !allowed && skew.is_none() && differed.is_none() && limits.is_empty() {
+        let (limits, flatten) = self.limits(&heartbeat, seen);
+        if !came_online && !allowed && skew.is_none() && differed.is_none() && limits.is_empty() && !flatten {
             return Ok(Decision::of(Event::HeartbeatSeen(heartbeat)));
         }
         let mut events = Vec::with_capacity(4);
@@ -83,11 +84,19 @@ impl Account {
             effects.push(Effect::SnapshotDue { stream: self.stream() });
         }
         let mut decision = self.with_status(events, effects, seen);
-        orders.into_iter().for_each(|(event, effect)| {
-            decision.events.push(event);
-            decision.effects.push(effect);
-        });
+        if flatten {
+            let Decision { events, effects } = self.flatten(seen);
+            decision.events.extend(events);
+            decision.effects.extend(effects);
+        }
         Ok(decision)
+    }
+
+    fn quote(&self, quote: QuoteSeen) -> Result<Decision<Event>, Refusal> {
+        if self.identity.is_none() {
+            return Err(Refusal::AccountUnknown);
+        }
+        Ok(Decision::of(Event::QuoteSeen(quote)))
     }
 
     /// The clocks' difference, where it began or ended to matter. A message that was on its way for long looks like one too.
@@ -255,7 +264,11 @@ impl Account {
             add(&mut next, Event::StatusChanged(StatusChanged { old: self.status, new: status, warnings }));
         }
         if next.epoch != self.epoch {
-            effects.push(Effect::Registered { stream: self.stream(), epoch: next.epoch });
+            let book = self.master_book.as_deref();
+            let last = book.filter(|book| book.signal_seq > 0).map(|book| (self.epoch, book.signal_seq));
+            let previous = last.or_else(|| book.and_then(|book| book.previous));
+            effects.push(Effect::Registered { stream: self.stream(), epoch: next.epoch, previous });
+            effects.push(Effect::SnapshotDue { stream: self.stream() });
         }
         if next.config_version != self.config_version {
             effects.push(Effect::ConfigDue { stream: self.stream(), config: Box::new(next.config()) });
@@ -292,6 +305,7 @@ impl Event {
                 | Event::OrderIssued(_)
                 | Event::OrderAnswered(_)
                 | Event::StopTaken(_)
+                | Event::QuoteSeen(_)
         )
     }
 }
@@ -304,7 +318,7 @@ pub(super) fn check_group(name: &str, settings: &Overrides) -> Result<(), Refusa
     if name.trim().is_empty() || !is_text(name) {
         return Err(Refusal::TextInvalid { field: "display_name" });
     }
-    settings.validate().map_err(|invalid| {
+    validate(settings).map_err(|invalid| {
         let field = format!("settings.{}", invalid.field);
         Refusal::SettingInvalid(crate::copy::settings::Invalid { field, ..invalid })
     })

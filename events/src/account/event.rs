@@ -1,6 +1,6 @@
 //! What can happen to an account.
 
-use super::protection::{DayStarted, LimitCleared, LimitHit, LimitNear, Rearmed};
+use super::protection::{LimitCleared, LimitHit, LimitNear, ProtectionRearmed, TradingDayStarted};
 use super::settings::AccountSettings;
 use crate::copy::book::Copy;
 use crate::copy::plan::{Origin, Plan};
@@ -8,7 +8,7 @@ use crate::copy::settings::{Overrides, WindDown};
 use crate::copy::stop::StopDegree;
 use crate::event::events;
 use crate::id::{AccountId, Position};
-use crate::money::{Lots, Money};
+use crate::money::{Lots, Money, Price};
 use crate::reason::{RuntimeStatus, Warning, Warnings};
 use crate::time::Timestamp;
 use crate::trade::{Affixes, Change, Contract, Holding, Order, OrderId, OrderResult, Symbol, Ticket, Trade};
@@ -60,6 +60,8 @@ events! {
         WarningRaised(WarningRaised) = 219 "warning_raised" v 1 Business;
         /// A warning no longer holds.
         WarningCleared(WarningCleared) = 220 "warning_cleared" v 1 Business;
+        /// A terminal said what a symbol costs.
+        QuoteSeen(QuoteSeen) = 221 "quote_seen" v 1 Telemetry;
         /// A master's trade was opened, modified or closed.
         SignalTaken(SignalTaken) = 230 "signal_taken" v 1 Business;
         /// A terminal's positions are not what the desk thinks; it is asked for all of them.
@@ -75,7 +77,7 @@ events! {
         /// STOP reached this slave.
         StopTaken(StopTaken) = 243 "stop_taken" v 1 Business;
         /// A trading day of the account began; what its limits are measured from.
-        DayStarted(DayStarted) = 250 "trading_day_started" v 1 Business;
+        DayStarted(TradingDayStarted) = 250 "trading_day_started" v 1 Business;
         /// A limit of the account is nearly used up.
         LimitNear(LimitNear) = 251 "limit_near" v 1 Business;
         /// A limit of the account was reached, and what it forbids now.
@@ -83,7 +85,7 @@ events! {
         /// A limit is no longer near.
         LimitCleared(LimitCleared) = 253 "limit_cleared" v 1 Business;
         /// A person armed limits again after they were reached.
-        Rearmed(Rearmed) = 254 "limits_rearmed" v 1 Business;
+        Rearmed(ProtectionRearmed) = 254 "limits_rearmed" v 1 Business;
     }
 }
 
@@ -251,6 +253,7 @@ payloads! {
     SettingsChanged { settings: Box<AccountSettings> }
     WarningRaised { warning: Warning, why: String }
     WarningCleared { warning: Warning }
+    QuoteSeen { symbol: Symbol, bid: Price, ask: Price }
     SignalTaken {
         /// Of the terminal's epoch; 0 where a snapshot showed it.
         signal_seq: u64,
@@ -269,6 +272,8 @@ payloads! {
         drifted: Vec<Drift>,
         /// Positions that no order of the desk opened.
         unknown: Vec<Ticket>,
+        /// The hash that stands for what the terminal told; a slave's is compared with it from now on.
+        agreed: StateHash,
     }
     CopyDecided {
         master: AccountId,

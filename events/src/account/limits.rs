@@ -2,11 +2,11 @@
 
 use super::command::Refusal;
 use super::event::*;
-use super::protection::{Figures, Protection, ProtectionEvent, Rearm};
+use super::protection::{Figures, ProtectionEvent, Rearm};
 use super::state::Account;
 use crate::money::Lots;
-use crate::reason::{Reason, Warning, Warnings};
-use crate::stream::{Decision, Seen};
+use crate::reason::{Warning, Warnings};
+use crate::stream::Seen;
 
 impl Account {
     /// What a heartbeat does to the limits, and whether everything has to be closed. Accounts without limits pay nothing.
@@ -25,13 +25,8 @@ impl Account {
         let lots = self.slave_book.as_ref().map_or(Lots::ZERO, |book| {
             crate::copy::book::plus(book.all_copies().map(|(_, _, copy)| copy.left()))
         });
-        Figures {
-            balance: heartbeat.balance,
-            equity: heartbeat.equity,
-            free_margin: heartbeat.free_margin,
-            lots,
-            positions: heartbeat.open_positions,
-        }
+        let HeartbeatSeen { balance, equity, free_margin, open_positions, .. } = *heartbeat;
+        Figures { balance, equity, free_margin, open_lots: Some(lots), open_positions }
     }
 
     pub(super) fn limit_warnings(&self) -> Warnings {
@@ -54,10 +49,6 @@ impl Account {
         let rearmed = protection.rearm(rearm, &settings.protection).map_err(Refusal::RearmRefused)?;
         Ok(vec![Event::Rearmed(rearmed)])
     }
-
-    pub(super) fn remember_limit(&mut self, event: &ProtectionEvent, at: crate::time::Timestamp) {
-        self.protection.get_or_insert_default().remember(event, at);
-    }
 }
 
 impl From<ProtectionEvent> for Event {
@@ -71,6 +62,3 @@ impl From<ProtectionEvent> for Event {
         }
     }
 }
-
-/// What a person wants to be armed again.
-pub(super) fn wanted(_: &Reason) {}

@@ -3,7 +3,7 @@
 use super::command::Refusal;
 use super::event::*;
 use super::state::{Account, Link};
-use crate::copy::settings::{Invalid, Overrides, WindDown};
+use crate::copy::settings::{Invalid, Overrides, WindDown, validate};
 use crate::id::{AccountId, Role, Version};
 use crate::stream::{Decision, Seen};
 
@@ -32,7 +32,12 @@ impl Account {
             return Err(Refusal::LinksFull(MASTERS_MAX));
         }
         check_settings(&settings)?;
-        Ok(vec![Event::LinkAdded(LinkAdded { master, enabled: enabled && !seen.locked, settings })])
+        let enabled = enabled && !seen.locked;
+        let mut events = vec![Event::LinkAdded(LinkAdded { master, enabled, settings })];
+        if enabled && !self.intent && !self.intent_by_person {
+            events.push(Event::IntentSet(IntentSet { enabled }));
+        }
+        Ok(events)
     }
 
     pub(super) fn switch_link(
@@ -88,16 +93,14 @@ impl Account {
     }
 
     fn end_link(&self, master: &AccountId, wind_down: Option<WindDown>, seen: &Seen<'_>) -> Decision<Event> {
-        let wind_down = wind_down.unwrap_or_else(|| self.effective(master, None, None, seen).wind_down.value);
+        let wind_down = wind_down.unwrap_or_else(|| self.effective(master, None, None, seen).wind_down.get());
         let copies = self.slave_book.as_ref().and_then(|book| book.copies.get(master));
         let mut events = vec![Event::LinkRemoved(LinkRemoved { master: master.clone(), wind_down })];
         if wind_down == WindDown::Keep || copies.is_none() {
             events.push(Event::LinkEnded(LinkEnded { master: master.clone() }));
         }
         let mut decision = self.with_status(events, Vec::new(), seen);
-        if wind_down == WindDown::CloseNow {
-            self.wind_down_now(master, seen, &mut decision);
-        }
+        self.wind_down(master, wind_down, seen, &mut decision);
         decision
     }
 
@@ -116,7 +119,7 @@ impl Account {
 }
 
 fn check_settings(settings: &Overrides) -> Result<(), Refusal> {
-    settings.validate().map_err(|invalid| {
+    validate(settings).map_err(|invalid| {
         let field = format!("slave_settings.{}", invalid.field);
         Refusal::SettingInvalid(Invalid { field, ..invalid })
     })

@@ -38,15 +38,24 @@ impl Account {
         Ok(Decision::of(Event::SignalTaken(SignalTaken { signal_seq, origin, change, before, broker_at, seen_at })))
     }
 
-    /// What a heartbeat's hash says against ours, once: while a snapshot is under way nothing more is asked.
+    /// What a heartbeat's hash says against ours, once: while a snapshot is under way nothing more is asked. A master's trades
+    /// are compared with what its signals say; a slave's with what they were when both last agreed, while no order is under way.
     pub(super) fn differs(&self, heartbeat: &HeartbeatSeen) -> Option<Event> {
-        let book = self.master_book.as_deref()?;
         let reported = heartbeat.state_hash;
-        let comparable = reported != StateHash::default() && heartbeat.through_signal_seq == book.signal_seq;
-        if !comparable || book.snapshot_wanted || book.agreed == Some(reported) {
+        if reported == StateHash::default() {
             return None;
         }
-        let (expected, through_signal_seq) = (book.hash(), book.signal_seq);
+        let (through_signal_seq, agreed, expected) = match (&self.master_book, &self.slave_book) {
+            (Some(book), _) if !book.snapshot_wanted => (book.signal_seq, book.agreed, None),
+            (None, Some(book)) if !book.snapshot_wanted && book.outbox.is_empty() => {
+                (book.order_seq, book.agreed, Some(book.agreed?))
+            }
+            _ => return None,
+        };
+        if heartbeat.through_signal_seq != through_signal_seq || agreed == Some(reported) {
+            return None;
+        }
+        let expected = expected.or_else(|| self.master_book.as_ref().map(|book| book.hash()))?;
         (expected != reported).then_some(Event::StateDiffered(StateDiffered { through_signal_seq, reported, expected }))
     }
 
@@ -82,6 +91,7 @@ impl Account {
             through_signal_seq: snapshot.through_signal_seq,
             drifted: Vec::new(),
             unknown: Vec::new(),
+            agreed: snapshot.hash(),
         })];
         let taken = |change: Change, before: Option<&Trade>| {
             let (before, signal_seq) = (before.cloned().map(Box::new), 0);

@@ -1,7 +1,7 @@
 //! What people set for one account, whatever it is linked to.
 
 use super::protection::Rules;
-use crate::copy::settings::{Invalid, Overrides};
+use crate::copy::settings::{Invalid, Overrides, validate};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +24,8 @@ impl AccountSettings {
     /// What makes no sense, with the field's path.
     pub fn validate(&self) -> Result<(), Invalid> {
         let under = |path: &str, invalid: Invalid| Invalid { field: format!("{path}.{}", invalid.field), ..invalid };
-        self.copy.validate().map_err(|invalid| under("copy", invalid))?;
-        self.protection.validate().map_err(|invalid| under("protection", Invalid { field: invalid.field, why: invalid.why }))
+        validate(&self.copy).map_err(|invalid| under("copy", invalid))?;
+        let rules = self.protection.validate();
+        rules.map_err(|wrong| under("protection", Invalid { field: wrong.field.to_string(), why: wrong.why.to_string() }))
     }
 }

@@ -3,19 +3,18 @@
 use super::book::SlaveBook;
 use super::command::{Refusal, SignalNote, Snapshot};
 use super::event::*;
-use super::state::{Account, Link};
+use super::state::{Account, Figures, Link};
 use crate::copy::book::{Copy, LegState};
-use crate::copy::plan::{self, Ask, Origin, SlaveFacts};
-use crate::copy::settings::{Effective, Layer, Mode, Overrides, resolve};
-use crate::copy::stop::StopDegree;
-use crate::copy::wind;
+use crate::copy::plan::{self, Ask, Block, Exposure, LinkFacts, Origin, SlaveFacts};
+use crate::copy::settings::{Effective, Layer, Mode, Overrides, WindDown, resolve};
+use crate::copy::{Rule, StopDegree, wind};
 use crate::id::{AccountId, Position, Role};
 use crate::money::Lots;
 use crate::react::Effect;
-use crate::reason::Warning;
+use crate::reason::{RuntimeStatus, Warning};
 use crate::stream::{Decision, Seen, Stamp};
-use crate::time::Span;
-use crate::trade::{Change, Holding, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Stamps, Ticket};
+use crate::time::Timestamp;
+use crate::trade::{Affixes, Change, Contract, Holding, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Stamps, Symbol, Ticket};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -52,21 +51,25 @@ impl Account {
         let unsure = self.noticed.has(Warning::LogBehindTerminal).then_some(&observe);
         let settings = self.effective_with(&note.master, note.group.as_deref(), note.settings.as_deref(), unsure, seen);
         let ticket = note.ticket();
-        let copy = book.copy(&note.master, ticket);
-        let plan::Planned { plan, instructions, start } = plan::plan(&Ask {
+        // A ticket that is opened anew is another trade.
+        let copy = book.copy(&note.master, ticket).filter(|copy| !(copy.is_over() && opens(&note.change)));
+        let unknown = Unknown::default();
+        let exposure = exposure(book);
+        let block = self.block(seen);
+        let slave = self.slave_facts(&exposure, block.as_ref(), &unknown);
+        let mut plan = plan::plan(&Ask {
             change: &note.change,
             origin: note.origin,
-            before: note.before.as_ref(),
-            master_lots: note.master_lots,
-            master_left: note.master_left,
-            copy,
-            link: self.link_facts(link),
-            settings: &settings,
-            master: &note.facts,
-            slave: self.slave_facts(book, &note.master, seen),
-            age: note.age_at_receipt + seen.now.since(note.received_at).max(Span(0)),
+            signal_at: note.received_at - note.age_at_receipt,
             now: seen.now,
+            before: note.before.as_ref(),
+            copy,
+            link: LinkFacts { enabled: link.enabled, status: self.status_for_entries(link), winding: link.winding },
+            settings: &settings,
+            master: note.side.facts(),
+            slave,
         });
+        let instructions = std::mem::take(&mut plan.instructions);
         let orders: Vec<OrderId> =
             (0..instructions.len()).map(|at| OrderId::derive(note.cause, &self.id, note.index + at as u32)).collect();
         issue.decision.events.push(Event::CopyDecided(CopyDecided {
@@ -78,14 +81,32 @@ impl Account {
             orders: orders.clone(),
             master_lots: note.master_lots,
             master_left: note.master_left,
-            copy: start.map(Box::new),
+            copy: if copy.is_none() { begun(note, &instructions).map(Box::new) } else { None },
         }));
         let reason = if note.origin == Origin::Signal { OrderReason::Signal } else { OrderReason::Sync };
-        let deadline = Span::millis(i64::from(settings.order_deadline_ms.get()));
+        let deadline = plan::deadline(&settings, seen.now);
         for (id, instruction) in orders.into_iter().zip(instructions) {
             let of = Of { master: &note.master, ticket, signal: Some(note.signal), stamps: note.stamps, deadline };
             issue.order(id, instruction, reason, of);
         }
+    }
+
+    /// The link's status as far as it opens trades: it waits with the slave where the slave waits for all its masters.
+    fn status_for_entries(&self, link: &Link) -> RuntimeStatus {
+        match link.status {
+            RuntimeStatus::Connected if !self.allows_new_orders(link) => RuntimeStatus::Enabled,
+            status => status,
+        }
+    }
+
+    fn block(&self, seen: &Seen<'_>) -> Option<Block> {
+        if let Some(degree) = seen.stopped {
+            return Some(Block::Stop(degree));
+        }
+        let block = self.protection.as_ref()?.blocks()?;
+        let money = |number: crate::money::Number| crate::money::Money::new(number.get()).unwrap_or_default();
+        let (seen, bound) = (money(block.used), money(block.allowed));
+        Some(Block::Protection { limit: block.limit.as_str().into(), seen, bound })
     }
 
     /// The settings that a link goes by.
@@ -116,36 +137,17 @@ impl Account {
         resolve(&layers)
     }
 
-    fn link_facts(&self, link: &Link) -> plan::LinkFacts {
-        plan::LinkFacts {
-            enabled: link.enabled,
-            status: link.status,
-            master_status: link.master_status,
-            allows_new_orders: self.allows_new_orders(link),
-            winding: link.winding,
-        }
-    }
-
-    fn slave_facts<'a>(&'a self, book: &SlaveBook, _: &AccountId, seen: &Seen<'_>) -> SlaveFacts<'a> {
+    fn slave_facts<'a>(&'a self, exposure: &'a Exposure, block: Option<&'a Block>, unknown: &'a Unknown) -> SlaveFacts<'a> {
         let identity = self.identity.as_deref();
-        let mut held: BTreeMap<crate::trade::Symbol, plan::Held> = BTreeMap::new();
-        for (_, _, copy) in book.all_copies() {
-            let open = copy.legs.iter().filter(|leg| leg.left() > Lots::ZERO);
-            let entry = held.entry(copy.symbol.clone()).or_default();
-            for leg in open {
-                entry.lots = crate::copy::book::plus([entry.lots, leg.left()]);
-                entry.count += 1;
-            }
-        }
         SlaveFacts {
-            figures: self.figures.as_deref(),
-            contracts: identity.map(|identity| &identity.contracts),
-            affixes: identity.map(|identity| &identity.affixes),
+            funds: self.figures.as_deref().map(Figures::funds),
+            currency: identity.map_or("", |identity| identity.currency.as_str()),
+            affixes: identity.map_or(&unknown.affixes, |identity| &identity.affixes),
+            symbols: identity.map_or(&unknown.symbols, |identity| &identity.contracts),
+            quotes: &self.quotes,
             holding: identity.map(|identity| identity.holding).unwrap_or_default(),
-            currency: identity.map(|identity| identity.currency.as_str()).unwrap_or_default(),
-            held,
-            stopped: seen.stopped,
-            protected: self.day.as_ref().and_then(|day| day.blocks()),
+            exposure,
+            block,
         }
     }
 
@@ -155,9 +157,9 @@ impl Account {
         for event in &decision.events {
             let Event::CopyDecided(decided) = event else { continue };
             for (rule, warning) in [
-                (plan::Rule::SymbolUnmapped, Warning::SymbolUnmapped),
-                (plan::Rule::LotBelowMin, Warning::LotBelowMin),
-                (plan::Rule::FiguresOld, Warning::StaleAccount),
+                (Rule::SymbolUnmapped, Warning::SymbolUnmapped),
+                (Rule::LotBelowMin, Warning::LotBelowMin),
+                (Rule::FiguresOld, Warning::StaleAccount),
             ] {
                 let why = || format!("ticket {} of {}: {}", decided.ticket, decided.master, rule.sentence());
                 if decided.plan.rule == rule {
@@ -276,7 +278,7 @@ impl Account {
             through_signal_seq: snapshot.through_signal_seq,
             drifted,
             unknown: unknown.clone(),
-            agreed: Some(StateHash(crate::trade::state_hash(snapshot.trades.iter().map(|known| &known.trade)))),
+            agreed: snapshot.hash(),
         }));
         let mut next = book.clone();
         next.follow(&issue.decision.events);
@@ -320,27 +322,22 @@ impl Account {
         let book = self.slave_book.as_deref().unwrap_or(&new);
         let mut issue = Issue::new(self, book, seen);
         let mut index = 0;
-        for (master, ticket, copy) in book.all_copies() {
-            for instruction in wind::stop(degree, copy) {
-                let of = Of { master, ticket, signal: None, stamps: Stamps::default(), deadline: Span(0) };
-                issue.order(OrderId::derive(stop, &self.id, index), instruction, OrderReason::Stop, of);
-                index += 1;
-            }
+        for ((master, ticket), instruction) in wind::stop(degree, book.keyed()) {
+            let of = Of { master, ticket, signal: None, stamps: Stamps::default(), deadline: None };
+            issue.order(OrderId::derive(stop, &self.id, index), instruction, OrderReason::Stop, of);
+            index += 1;
         }
         issue.decision.events.insert(0, Event::StopTaken(StopTaken { degree, orders: index }));
         issue.decision
     }
 
-    /// The link was removed, and its copies are to go at once.
-    pub(super) fn wind_down_now(&self, master: &AccountId, seen: &Seen<'_>, decision: &mut Decision<Event>) {
+    /// The link was removed: what goes at once.
+    pub(super) fn wind_down(&self, master: &AccountId, mode: WindDown, seen: &Seen<'_>, decision: &mut Decision<Event>) {
         let Some(book) = self.slave_book.as_deref() else { return };
         let mut issue = Issue::new(self, book, seen);
-        for (of, ticket, copy) in book.all_copies() {
-            if of == master {
-                for instruction in wind::flatten(copy) {
-                    issue.own(instruction, OrderReason::WindDown, master, ticket);
-                }
-            }
+        let copies = book.keyed().filter(|((of, _), _)| *of == master);
+        for ((master, ticket), instruction) in wind::wind_down(mode, copies) {
+            issue.own(instruction, OrderReason::WindDown, master, ticket);
         }
         decision.events.extend(issue.decision.events);
         decision.effects.extend(issue.decision.effects);
@@ -350,10 +347,8 @@ impl Account {
     pub(super) fn flatten(&self, seen: &Seen<'_>) -> Decision<Event> {
         let Some(book) = self.slave_book.as_deref() else { return Decision::nothing() };
         let mut issue = Issue::new(self, book, seen);
-        for (master, ticket, copy) in book.all_copies() {
-            for instruction in wind::flatten(copy) {
-                issue.own(instruction, OrderReason::Protection, master, ticket);
-            }
+        for ((master, ticket), instruction) in wind::flatten(book.keyed()) {
+            issue.own(instruction, OrderReason::Protection, master, ticket);
         }
         issue.decision
     }
@@ -382,7 +377,7 @@ impl SlaveBook {
         for event in events {
             match event {
                 Event::CopyDecided(_) | Event::OrderIssued(_) | Event::OrderAnswered(_) => self.remember(event, &at),
-                Event::SnapshotTaken(snapshot) => self.correct(&snapshot.drifted),
+                Event::SnapshotTaken(snapshot) => self.correct(&snapshot.drifted, snapshot.agreed),
                 Event::LinkEnded(ended) => drop(self.copies.remove(&ended.master)),
                 _ => {}
             }
@@ -406,6 +401,36 @@ impl SlaveBook {
     }
 }
 
+/// What stands for a terminal that has not said anything yet.
+#[derive(Default)]
+struct Unknown {
+    affixes: Affixes,
+    symbols: BTreeMap<Symbol, Contract>,
+}
+
+fn exposure(book: &SlaveBook) -> Exposure {
+    let mut exposure = Exposure::default();
+    book.all_copies().for_each(|(_, _, copy)| exposure.add(copy));
+    exposure
+}
+
+/// The copy that these orders begin, before the first of them is given.
+fn begun(note: &SignalNote, instructions: &[Instruction]) -> Option<Copy> {
+    instructions.iter().find_map(|instruction| match instruction {
+        Instruction::Open { symbol, side, price, sl, tp, .. } => Some(Copy {
+            symbol: symbol.clone(),
+            side: *side,
+            master_lots: note.master_lots,
+            master_left: note.master_left,
+            price: *price,
+            sl: *sl,
+            tp: *tp,
+            legs: Vec::new(),
+        }),
+        Instruction::Modify { .. } | Instruction::Close { .. } => None,
+    })
+}
+
 /// Orders that are being given, each with the next number.
 struct Issue<'a> {
     account: &'a Account,
@@ -420,7 +445,7 @@ struct Of<'a> {
     ticket: Ticket,
     signal: Option<Position>,
     stamps: Stamps,
-    deadline: Span,
+    deadline: Option<Timestamp>,
 }
 
 impl<'a> Issue<'a> {
@@ -430,7 +455,7 @@ impl<'a> Issue<'a> {
 
     fn order(&mut self, id: OrderId, instruction: Instruction, reason: OrderReason, of: Of<'_>) {
         self.seq += 1;
-        let deadline = instruction.is_entry().then(|| self.seen.now + of.deadline);
+        let deadline = of.deadline.filter(|_| instruction.is_entry());
         let order = Order {
             id,
             seq: self.seq,
@@ -451,7 +476,7 @@ impl<'a> Issue<'a> {
     fn own(&mut self, instruction: Instruction, reason: OrderReason, master: &AccountId, ticket: Ticket) {
         let next = u32::try_from(self.seq + 1).unwrap_or(u32::MAX);
         let id = OrderId::derive(OWN_ORDERS, &self.account.id, next);
-        let of = Of { master, ticket, signal: None, stamps: Stamps::default(), deadline: Span(0) };
+        let of = Of { master, ticket, signal: None, stamps: Stamps::default(), deadline: None };
         self.order(id, instruction, reason, of);
     }
 }
@@ -523,7 +548,6 @@ fn compare_netting(book: &SlaveBook, snapshot: &Snapshot) -> (Vec<Drift>, Vec<Ti
     (drifted, snapshot.trades.iter().filter(stranger).map(|shown| shown.trade.ticket).collect())
 }
 
-/// Whether a change opens.
-pub fn opens(change: &Change) -> bool {
+fn opens(change: &Change) -> bool {
     matches!(change, Change::Open(_))
 }

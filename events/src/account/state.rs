@@ -1,10 +1,11 @@
 //! What an account remembers.
 
 use super::book::{MasterBook, SlaveBook};
-use super::event::{Event, HeartbeatSeen, Registered};
-use super::protection::Day;
+use super::event::{Event, HeartbeatSeen, QuoteSeen, Registered, StateHash};
+use super::protection::{Protection, ProtectionEvent};
 use super::settings::AccountSettings;
 use super::status::{self, Evaluation, Inputs};
+use crate::copy::plan::{Funds, Quote};
 use crate::copy::settings::{Overrides, WindDown};
 use crate::id::{AccountId, Role, Version};
 use crate::money::Money;
@@ -14,6 +15,9 @@ use crate::time::Timestamp;
 use crate::trade::{Affixes, Contract, Holding, Symbol};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// A terminal that tells more symbols than this is believed for the first ones.
+const QUOTES_MAX: usize = 1_000;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Account {
@@ -40,7 +44,10 @@ pub struct Account {
     pub noticed: Warnings,
     pub master_book: Option<Box<MasterBook>>,
     pub slave_book: Option<Box<SlaveBook>>,
-    pub day: Option<Box<Day>>,
+    /// What the limits are measured from; none while there are none.
+    pub protection: Option<Box<Protection>>,
+    /// What symbols cost, as the terminal said last.
+    pub quotes: BTreeMap<Symbol, Quote>,
     /// Number of the configuration that the terminal should have.
     pub config_version: u64,
     /// Version of the last event that a person caused; what `If-Match` compares.
@@ -126,7 +133,8 @@ impl Account {
             noticed: Warnings::NONE,
             master_book: None,
             slave_book: None,
-            day: None,
+            protection: None,
+            quotes: BTreeMap::new(),
             config_version: 0,
             revision: Version(0),
         }
@@ -152,7 +160,8 @@ impl Account {
             noticed: self.noticed,
             master_book: None,
             slave_book: None,
-            day: self.day.clone(),
+            protection: self.protection.clone(),
+            quotes: BTreeMap::new(),
             config_version: self.config_version,
             revision: self.revision,
         }
@@ -200,10 +209,6 @@ impl Account {
     pub fn allows_new_orders(&self, link: &Link) -> bool {
         link.status == RuntimeStatus::Connected
             && (self.status == RuntimeStatus::Connected || !self.requires_all_masters())
-    }
-
-    fn limit_warnings(&self) -> Warnings {
-        self.day.as_ref().map_or(Warnings::NONE, |day| day.warnings())
     }
 
     /// When the account counts as lost unless a heartbeat comes; none while it is not online.
@@ -266,6 +271,9 @@ impl Account {
             }
             Event::SettingsChanged(change) => {
                 self.settings = Some(change.settings.clone());
+                if !change.settings.protection.is_empty() {
+                    self.protection.get_or_insert_default();
+                }
                 self.revision = at.version;
             }
             Event::WarningRaised(raised) => self.noticed = self.noticed.with(raised.warning),
@@ -275,18 +283,19 @@ impl Account {
             Event::SnapshotTaken(snapshot) => {
                 self.want_snapshot(false);
                 if let Some(book) = &mut self.slave_book {
-                    book.correct(&snapshot.drifted);
+                    book.correct(&snapshot.drifted, snapshot.agreed);
                 }
             }
             Event::CopyDecided(_) | Event::OrderIssued(_) | Event::OrderAnswered(_) => {
                 self.slave_book.get_or_insert_default().remember(event, at);
             }
             Event::StopTaken(_) => {}
-            Event::DayStarted(_)
-            | Event::LimitNear(_)
-            | Event::LimitHit(_)
-            | Event::LimitCleared(_)
-            | Event::Rearmed(_) => self.day.get_or_insert_default().remember(event),
+            Event::QuoteSeen(quote) => self.quoted(quote),
+            Event::DayStarted(event) => self.limited(ProtectionEvent::DayStarted(event.clone()), at),
+            Event::LimitNear(event) => self.limited(ProtectionEvent::Near(event.clone()), at),
+            Event::LimitHit(event) => self.limited(ProtectionEvent::Hit(event.clone()), at),
+            Event::LimitCleared(event) => self.limited(ProtectionEvent::Cleared(event.clone()), at),
+            Event::Rearmed(event) => self.limited(ProtectionEvent::Rearmed(event.clone()), at),
         }
     }
 
@@ -367,6 +376,9 @@ impl Account {
             self.epoch = r.epoch;
             self.want_snapshot(true);
             if let Some(book) = &mut self.master_book {
+                if book.signal_seq > 0 {
+                    book.previous = Some((r.epoch - 1, book.signal_seq));
+                }
                 book.signal_seq = 0;
                 book.agreed = None;
             }
@@ -401,14 +413,39 @@ impl Account {
         figures.open_positions = heartbeat.open_positions;
         figures.received_at = at.received_at.max(figures.received_at);
         self.trade_allowed = heartbeat.trade_allowed;
-        if let Some(day) = &mut self.day {
-            day.heard(figures);
+        if self.protection.is_some() {
+            let figures = self.protected_figures(heartbeat);
+            if let Some(protection) = &mut self.protection {
+                protection.heard(&figures, at.recorded_at);
+            }
         }
-        if let Some(book) = &mut self.master_book
-            && heartbeat.through_signal_seq == book.signal_seq
-        {
-            book.agreed = Some(heartbeat.state_hash);
+        let (through, told) = (heartbeat.through_signal_seq, heartbeat.state_hash);
+        if told == StateHash::default() {
+            return;
         }
+        if let Some(book) = self.master_book.as_mut().filter(|book| book.signal_seq == through) {
+            book.agreed = Some(told);
+        }
+        if let Some(book) = self.slave_book.as_mut().filter(|book| book.order_seq == through && book.outbox.is_empty()) {
+            book.agreed = Some(told);
+        }
+    }
+
+    fn quoted(&mut self, quote: &QuoteSeen) {
+        if self.quotes.len() < QUOTES_MAX || self.quotes.contains_key(&quote.symbol) {
+            self.quotes.insert(quote.symbol.clone(), Quote { bid: quote.bid, ask: quote.ask });
+        }
+    }
+
+    fn limited(&mut self, event: ProtectionEvent, at: &Stamp) {
+        self.protection.get_or_insert_default().remember(&event, at.recorded_at);
+    }
+}
+
+impl Figures {
+    pub fn funds(&self) -> Funds {
+        let Figures { balance, equity, free_margin, received_at: at, .. } = *self;
+        Funds { balance, equity, free_margin, at }
     }
 }
 

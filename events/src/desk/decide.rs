@@ -3,7 +3,7 @@
 use super::command::{Command, Refusal};
 use super::event::*;
 use super::state::{Desk, Invite};
-use crate::copy::settings::Overrides;
+use crate::copy::settings::{Overrides, validate};
 use crate::copy::stop::StopDegree;
 use crate::id::{CredentialId, UserName};
 use crate::react::Effect;
@@ -102,7 +102,7 @@ impl Desk {
     }
 
     fn change_copy_defaults(&self, defaults: Box<Overrides>) -> Result<Vec<Event>, Refusal> {
-        defaults.validate().map_err(Refusal::CopyDefaultInvalid)?;
+        validate(&defaults).map_err(Refusal::CopyDefaultInvalid)?;
         let same = defaults == self.copy_defaults;
         Ok(if same { vec![] } else { vec![Event::CopyDefaultsChanged(CopyDefaultsChanged { defaults })] })
     }
