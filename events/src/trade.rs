@@ -1,5 +1,7 @@
 //! The words of trading: what terminals say of positions and orders, and what the desk tells them to do.
 
+pub mod hash;
+
 use crate::id::{AccountId, Position as LogPosition};
 use crate::money::{Factor, Lots, Money, Price};
 use crate::time::Timestamp;
@@ -223,9 +225,17 @@ pub enum Instruction {
         /// A pending order is cancelled then.
         expires_at: Option<Timestamp>,
     },
-    Modify { of: OrderId, price: Option<Price>, sl: Option<Price>, tp: Option<Price> },
+    Modify {
+        of: OrderId,
+        price: Option<Price>,
+        sl: Option<Price>,
+        tp: Option<Price>,
+    },
     /// Closes so much of what the order opened, or cancels it while it is pending; without lots all of it.
-    Close { of: OrderId, lots: Option<Lots> },
+    Close {
+        of: OrderId,
+        lots: Option<Lots>,
+    },
 }
 
 impl Instruction {
