@@ -15,7 +15,7 @@ pub struct Envelope<B> {
     pub role: Role,
     /// The terminal's, given by the desk with `registered`; 0 before.
     pub epoch: u64,
-    /// 1, 2, 3 … in each epoch and on each socket.
+    /// 1, 2, 3 … in each epoch and on each socket. It means nothing in epoch 0, where a `register` is known by its nonce.
     pub seq: u64,
     pub sent_at: Timestamp,
     pub body: B,

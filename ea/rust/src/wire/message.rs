@@ -333,7 +333,7 @@ pub struct Deliveries {
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     Config(Config),
-    Order(Order),
+    Order(Box<Order>),
     /// The desk wants to know all that the account holds.
     RequestSnapshot {},
     Notice(Notice),
