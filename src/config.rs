@@ -30,6 +30,7 @@ pub struct Config {
     pub data: Data,
     pub store: Store,
     pub http: Http,
+    pub secrets: Secrets,
     pub journal: Journal,
     pub actors: Actors,
     pub retention: Retention,
@@ -64,6 +65,12 @@ pub struct Http {
     pub body_limit: Bytes,
     pub allowed_origins: Vec<String>,
     pub sse_clients_max: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    pub master_key_file: PathBuf,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -179,7 +186,21 @@ macro_rules! defaults {
         }
     )*};
 }
-defaults!(Data data, Store store, Http http, Journal journal, Actors actors, Retention retention, Snapshots snapshots, Log log, Desk desk);
+defaults!(Data data, Store store, Http http, Secrets secrets, Journal journal, Actors actors, Retention retention, Snapshots snapshots, Log log, Desk desk);
+
+impl Config {
+    /// Where the master key is: beside the data directory where nothing is said, so that a copy of the one does not bring
+    /// the other along.
+    pub fn master_key_file(&self) -> PathBuf {
+        if !self.secrets.master_key_file.as_os_str().is_empty() {
+            return self.secrets.master_key_file.clone();
+        }
+        let dir = std::path::absolute(&self.data.dir).unwrap_or_else(|_| self.data.dir.clone());
+        let mut name = dir.file_name().unwrap_or("tidehelm".as_ref()).to_os_string();
+        name.push(".keys");
+        dir.with_file_name(name).join("master.key")
+    }
+}
 
 impl Default for Config {
     fn default() -> Self {

@@ -12,6 +12,7 @@ pub mod migrate;
 pub mod offline;
 pub mod replay;
 pub mod retention;
+pub mod seal;
 pub mod serve;
 pub mod source;
 pub mod store;

@@ -35,6 +35,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("data", "Where are the files?"),
     ("store", "Where is the log of events, and how is its one writer held?"),
     ("http", "Who may reach the desk, and how?"),
+    ("secrets", "Where is the key to what is sealed?"),
     ("journal", "How are events gathered into commits?"),
     ("actors", "How long may queues grow, how fine is time?"),
     ("retention", "When is telemetry cut? Everything else is kept for ever."),
@@ -74,6 +75,9 @@ pub const SETTINGS: &[Setting] = &[
         "Other web origins that may call the desk from a browser. Empty: only its own pages."),
     setting("http.sse_clients_max", "1000", count(1, 100_000),
         "Open event streams at a time; one more is answered 503."),
+
+    setting("secrets.master_key_file", "", Kind::PathOrEmpty,
+        "Key that opens the keys of terminals; made when it is first needed. Empty: master.key in a directory beside data.dir, which is called like it with .keys added. Never inside data.dir."),
 
     setting("journal.telemetry_wait", "20ms", duration(Millis::new(0), Millis::seconds(10)),
         "How long telemetry alone may wait for company before it is committed. Anything else goes at once."),

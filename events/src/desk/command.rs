@@ -2,9 +2,13 @@
 
 use super::event::*;
 use crate::answer::{Denial, Status};
+<<<<<<< HEAD
 use crate::copy::settings::{Invalid, Overrides};
 use crate::copy::stop::StopDegree;
 use crate::id::{CredentialId, DeskId, UserName};
+=======
+use crate::id::{AccountId, CredentialId, DeskId, UserName};
+>>>>>>> secrets
 use crate::reason::Reason;
 use crate::time::Timestamp;
 use uuid::Uuid;
@@ -80,6 +84,21 @@ pub enum Command {
     RevokeToken {
         token: CredentialId,
     },
+    OpenPairing(PairingOpened),
+    /// Somebody had the code wrong.
+    FailPairing(PairingFailed),
+    /// Somebody had the code right, and there is a key for them.
+    UsePairing {
+        used: PairingUsed,
+        key: CredentialId,
+    },
+    CancelPairing {
+        pairing: CredentialId,
+    },
+    RevokeKey {
+        key: CredentialId,
+    },
+    NoteResealed(SecretsResealed),
     NoteDenied(AccessDenied),
     NoteStranger(StrangerRefused),
     NoteClockStep(ClockStepped),
@@ -119,6 +138,14 @@ pub enum Refusal {
     TokenName,
     #[error("a desk has at most {0} of these; remove one first")]
     Full(usize),
+    #[error("this code is not known: it is mistyped, was used, has expired or was tried too often; ask for a new one")]
+    PairingUnknown,
+    #[error("this code is for another account or role; it was not used up, and this counts as a wrong try")]
+    PairingElsewhere,
+    #[error("{0} has had a key before, so that only a code that names it gives it another one")]
+    PairingUnnamed(AccountId),
+    #[error("there is no such key")]
+    KeyUnknown,
 }
 
 impl Refusal {
@@ -141,6 +168,10 @@ impl Refusal {
             Refusal::TokenUnknown => ("token_unknown", Status::NotFound, None),
             Refusal::TokenName => ("token_name_invalid", Status::Invalid, Some("name")),
             Refusal::Full(_) => ("full", Status::Conflict, None),
+            Refusal::PairingUnknown => ("pairing_unknown", Status::NotFound, Some("code")),
+            Refusal::PairingElsewhere => ("pairing_elsewhere", Status::Forbidden, Some("account")),
+            Refusal::PairingUnnamed(_) => ("pairing_unnamed", Status::Forbidden, Some("account")),
+            Refusal::KeyUnknown => ("key_unknown", Status::NotFound, None),
         };
         Denial { code: code.into(), detail: self.to_string(), status, field: field.map(Into::into) }
     }

@@ -1,14 +1,15 @@
 //! What the desk remembers.
 
 use super::event::*;
+use super::pairing::{Pairing, TerminalKey};
 use crate::copy::settings::Overrides;
 use crate::copy::stop::StopDegree;
-use crate::id::{CredentialId, DeskId, Position, UserName, Version};
+use crate::id::{CredentialId, DeskId, Position, StreamId, UserName, Version};
 use crate::reason::Reason;
 use crate::stream::Stamp;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Desk {
@@ -22,6 +23,10 @@ pub struct Desk {
     pub invites: BTreeMap<CredentialId, Invite>,
     pub sessions: BTreeMap<CredentialId, Session>,
     pub tokens: BTreeMap<CredentialId, Token>,
+    pub pairings: BTreeMap<CredentialId, Pairing>,
+    pub terminal_keys: BTreeMap<CredentialId, TerminalKey>,
+    /// Accounts that ever had a key. One that is revoked does not open the way for unsigned messages again.
+    pub keyed: BTreeSet<StreamId>,
     /// Silence before this does not count.
     pub listening_since: Timestamp,
     pub cut_through: Position,
@@ -132,9 +137,15 @@ impl Desk {
             Event::TokenRevoked(revoked) => {
                 assert!(self.tokens.remove(&revoked.token).is_some(), "token {} was revoked twice", revoked.token);
             }
+            Event::PairingOpened(opened) => self.pairing_opened(opened, at),
+            Event::PairingFailed(failed) => self.pairing_failed(failed),
+            Event::PairingUsed(used) => self.pairing_gone(used.pairing),
+            Event::PairingEnded(ended) => self.pairing_gone(ended.pairing),
+            Event::KeyIssued(issued) => self.key_issued(issued, at),
+            Event::KeyRevoked(revoked) => self.key_revoked(revoked),
             Event::ClockStepped(_) | Event::ServerStarted(_) => self.listening_since = at.recorded_at,
             Event::TelemetryCut(cut) => self.cut_through = cut.through,
-            Event::AccessDenied(_) | Event::StrangerRefused(_) => {}
+            Event::AccessDenied(_) | Event::StrangerRefused(_) | Event::SecretsResealed(_) => {}
         }
     }
 
