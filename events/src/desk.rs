@@ -11,9 +11,5 @@ mod tests;
 
 pub use command::{Command, Refusal};
 pub use event::*;
-<<<<<<< HEAD
-pub use state::{Desk, Invite, Session, Stop, Token, User};
-=======
 pub use pairing::{Pairing, TRIES_MAX, TerminalKey};
-pub use state::{Desk, Invite, Session, Token, User};
->>>>>>> secrets
+pub use state::{Desk, Invite, Session, Stop, Token, User};
