@@ -2,13 +2,9 @@
 
 use super::event::*;
 use crate::answer::{Denial, Status};
-<<<<<<< HEAD
 use crate::copy::settings::{Invalid, Overrides};
 use crate::copy::stop::StopDegree;
-use crate::id::{CredentialId, DeskId, UserName};
-=======
 use crate::id::{AccountId, CredentialId, DeskId, UserName};
->>>>>>> secrets
 use crate::reason::Reason;
 use crate::time::Timestamp;
 use uuid::Uuid;
