@@ -59,8 +59,12 @@ pub enum Command {
     Signal(Box<Signal>),
     /// A terminal tells all its positions.
     Snapshot(Box<Snapshot>),
-    /// A slave's terminal says what became of an order.
-    Result(Box<OrderResult>),
+    /// A slave's terminal says what became of an order. The desk knows when the order was durable and when it was sent.
+    Result {
+        result: Box<OrderResult>,
+        durable_at: Option<Timestamp>,
+        sent_at: Option<Timestamp>,
+    },
     /// A slave's terminal says how far it has come.
     Ack {
         order_seq: u64,

@@ -28,7 +28,7 @@ impl Stream for Account {
             Command::Signal(signal) => return self.signal(*signal),
             Command::Snapshot(snapshot) => return self.snapshot(*snapshot, seen),
             Command::Copy(notes) => return Ok(self.copy(&notes, seen)),
-            Command::Result(result) => return self.result(*result, seen),
+            Command::Result { result, durable_at, sent_at } => return self.result(*result, (durable_at, sent_at), seen),
             Command::Stop { degree, stop } => return Ok(self.stop(degree, stop, seen)),
             Command::Unlink { master, wind_down, expected } => return self.unlink(&master, wind_down, expected, seen),
             Command::NoteGroupRemoved { master } => return Ok(self.note_group_removed(&master, seen)),

@@ -290,7 +290,13 @@ payloads! {
         copy: Option<Box<Copy>>,
     }
     OrderIssued { order: Box<Order> }
-    OrderAnswered { seq: u64, result: Box<OrderResult> }
+    OrderAnswered {
+        seq: u64,
+        result: Box<OrderResult>,
+        /// When the order was in the log, and when it left for the terminal.
+        durable_at: Option<Timestamp>,
+        sent_at: Option<Timestamp>,
+    }
     StopTaken { degree: StopDegree, orders: u32 }
     /// What a terminal has of an order's position.
     Drift { order: OrderId, ticket: Option<Ticket>, expected: Lots, found: Lots }

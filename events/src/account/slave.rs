@@ -189,7 +189,12 @@ impl Account {
     }
 
     /// Refuses in this order: a master, an order that was never given, one that was answered otherwise.
-    pub(super) fn result(&self, result: OrderResult, seen: &Seen<'_>) -> Result<Decision<Event>, Refusal> {
+    pub(super) fn result(
+        &self,
+        result: OrderResult,
+        (durable_at, sent_at): (Option<Timestamp>, Option<Timestamp>),
+        seen: &Seen<'_>,
+    ) -> Result<Decision<Event>, Refusal> {
         if self.role != Role::Slave {
             return Err(Refusal::NotASlave);
         }
@@ -203,7 +208,7 @@ impl Account {
             None => book.copy_of(result.order).map(|(master, ticket, _)| (master.clone(), ticket)),
         };
         let outcome = result.outcome;
-        let answered = Event::OrderAnswered(OrderAnswered { seq, result: Box::new(result) });
+        let answered = Event::OrderAnswered(OrderAnswered { seq, result: Box::new(result), durable_at, sent_at });
         let mut issue = Issue::new(self, book, seen);
         issue.decision.effects.push(Effect::OrderDone { stream: self.stream(), seq });
         issue.decision.events.push(answered);
