@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::id::{AccountId, EventId, Position, Role, StreamId};
 use crate::money::Lots;
 use crate::time::Span;
-use crate::trade::{Change, Order, Stamps, Symbol, Ticket};
+use crate::trade::{Change, Order, OrderId, Stamps, Symbol, Ticket};
 use crate::truth::Truth;
 use std::sync::Arc;
 
@@ -25,8 +25,10 @@ pub enum Effect {
     SnapshotDue { stream: StreamId },
     /// The terminal has something to do.
     OrderDue { stream: StreamId, order: Box<Order> },
+    /// The terminal has told all its positions.
+    SnapshotDone { stream: StreamId },
     /// The terminal need not be told of this order any more.
-    OrderDone { stream: StreamId, seq: u64 },
+    OrderDone { stream: StreamId, order: OrderId, seq: u64 },
     /// STOP was pressed, or taken back.
     StopChanged { degree: Option<StopDegree> },
 }

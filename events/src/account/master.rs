@@ -7,6 +7,7 @@ use super::state::Account;
 use crate::copy::plan::Origin;
 use crate::id::Role;
 use crate::money::Lots;
+use crate::react::Effect;
 use crate::stream::{Decision, Seen};
 use crate::trade::{Change, Entry, Ticket, Trade};
 use std::collections::BTreeSet;
@@ -113,7 +114,7 @@ impl Account {
                 before = before.filter(|_| !closes);
             }
         }
-        Ok(events.into())
+        Ok(Decision { events, effects: vec![Effect::SnapshotDone { stream: self.stream() }] })
     }
 }
 

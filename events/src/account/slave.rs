@@ -207,10 +207,10 @@ impl Account {
             Some(order) => order.master.clone().zip(order.ticket),
             None => book.copy_of(result.order).map(|(master, ticket, _)| (master.clone(), ticket)),
         };
-        let outcome = result.outcome;
+        let (outcome, order) = (result.outcome, result.order);
         let answered = Event::OrderAnswered(OrderAnswered { seq, result: Box::new(result), durable_at, sent_at });
         let mut issue = Issue::new(self, book, seen);
-        issue.decision.effects.push(Effect::OrderDone { stream: self.stream(), seq });
+        issue.decision.effects.push(Effect::OrderDone { stream: self.stream(), order, seq });
         issue.decision.events.push(answered);
         if let Some((master, ticket)) = concerned {
             let mut small = book.about(&master, ticket);
@@ -278,6 +278,7 @@ impl Account {
         let (drifted, unknown) = seen_there;
         let changed = drifted.iter().any(|drift| drift.found > Lots::ZERO);
         let mut issue = Issue::new(self, book, seen);
+        issue.decision.effects.push(Effect::SnapshotDone { stream: self.stream() });
         issue.decision.events.push(Event::SnapshotTaken(SnapshotTaken {
             trades: snapshot.trades.len() as u32,
             through_signal_seq: snapshot.through_signal_seq,
