@@ -39,7 +39,7 @@ use session::Told;
 use terminals::Terminal;
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
-use tidehelm_events::account::{self, Account, Connection};
+use tidehelm_events::account::{Account, Connection};
 use tidehelm_events::answer::Answer;
 use tidehelm_events::commit::{Hash, Head};
 use tidehelm_events::copy::book::LegState;
@@ -105,6 +105,7 @@ enum Happening {
     DiskFull,
     Beat { terminal: usize },
     Live { terminal: usize },
+    SetUp { terminal: usize },
     Poll { terminal: usize },
     Trade { terminal: usize },
     ByHand { terminal: usize },
@@ -266,6 +267,7 @@ impl World {
             Happening::DiskFull => self.fill_disk(),
             Happening::Beat { terminal } => self.beat(terminal),
             Happening::Live { terminal } => self.live(terminal),
+            Happening::SetUp { terminal } => self.set_up(terminal),
             Happening::Poll { terminal } => self.poll(terminal),
             Happening::Trade { terminal } => self.trade(terminal),
             Happening::ByHand { terminal } => self.by_hand(terminal),

@@ -184,6 +184,7 @@ impl Ledger {
 
     fn decided(&mut self, truth: &Truth, stream: &StreamId, record: &Record, decided: &CopyDecided) -> Checked {
         self.decisions += 1;
+        if std::env::var_os("RULES").is_some() { eprintln!("RULE {:?} {:?}", decided.origin, decided.plan.rule); }
         self.copies_begun += u64::from(decided.copy.is_some());
         let at = record.position;
         let (Some(slave), Some(cause)) = (truth.account(stream), self.causes.get(&decided.signal)) else {
