@@ -1,6 +1,7 @@
 //! What was looked at on the way to a decision, as numbers for the log and as sentences for people.
 
-use super::plan::{Block, Origin, Plan};
+use super::ask::{Block, Origin};
+use super::plan::Plan;
 use super::rule::Rule;
 use super::settings::{Layer, Levels, Mode, Sides, SyncMode, Volume, WindDown};
 use super::symbol::Way;
