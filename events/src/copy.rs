@@ -30,3 +30,8 @@ pub use settings::{Effective, Field, Invalid, Layer, Overrides, Set, WindDown, f
 pub use share::{MasterLots, master_after};
 pub use step::{Explanation, Step};
 pub use stop::StopDegree;
+
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod tests;

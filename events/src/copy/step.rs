@@ -308,7 +308,7 @@ impl Step {
                 )
             }
             Step::Volume { mode, from, master_lots, inputs, lots } => format!(
-                "volume: {} = {lots} ({} {})",
+                "volume: {} = {lots} ({}, {})",
                 formula(*mode, *master_lots, *inputs),
                 mode.as_str(),
                 from.as_str()
@@ -364,7 +364,7 @@ fn formula(mode: Volume, master_lots: Lots, inputs: Inputs) -> String {
             | Volume::Leverage(_) => format!("{master_lots} × {number}"),
         },
         Inputs::Funds { slave, master, rate } if rate.get() == rust_decimal::Decimal::ONE => {
-            format!("{master_lots} × {number} × {slave} / {master}")
+            format!("{master_lots} × {number} × {} {slave} / {master}", figure(mode))
         }
         Inputs::Funds { slave, master, rate } => format!("{master_lots} × {number} × {slave} / ({master} × {rate})"),
         Inputs::Sizes { slave, master } => format!("{master_lots} × {number} × {master} / {slave} units in a lot"),
@@ -374,6 +374,19 @@ fn formula(mode: Volume, master_lots: Lots, inputs: Inputs) -> String {
         Inputs::Worth { equity, price, tick_size, tick_value } => {
             format!("{number} × {equity} / ({price} / {tick_size} × {tick_value} a lot)")
         }
+    }
+}
+
+fn figure(mode: Volume) -> &'static str {
+    match mode {
+        Volume::RatioBalance(_) => "balance",
+        Volume::RatioFreeMargin(_) => "free margin",
+        Volume::RatioEquity(_)
+        | Volume::Fixed(_)
+        | Volume::Multiplier(_)
+        | Volume::MultiplierNotional(_)
+        | Volume::RiskPercent(_)
+        | Volume::Leverage(_) => "equity",
     }
 }
 
