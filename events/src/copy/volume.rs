@@ -1,7 +1,7 @@
 //! How many lots?
 
+use super::ask::{Funds, MasterFacts, SlaveFacts};
 use super::exact::{ceil_to, floor_to, lots, ratio};
-use super::plan::{Funds, MasterFacts, SlaveFacts};
 use super::rule::Rule;
 use super::settings::{AboveMax, BelowMin, Effective, Volume};
 use crate::money::{Factor, Lots, Money, Price};
