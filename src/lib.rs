@@ -10,6 +10,7 @@ pub mod import;
 pub mod keys;
 pub mod migrate;
 pub mod offline;
+pub mod pairing;
 pub mod replay;
 pub mod retention;
 pub mod seal;
