@@ -195,11 +195,16 @@ impl Config {
         if !self.secrets.master_key_file.as_os_str().is_empty() {
             return self.secrets.master_key_file.clone();
         }
-        let dir = std::path::absolute(&self.data.dir).unwrap_or_else(|_| self.data.dir.clone());
-        let mut name = dir.file_name().unwrap_or("tidehelm".as_ref()).to_os_string();
-        name.push(".keys");
-        dir.with_file_name(name).join("master.key")
+        master_key_beside(&self.data.dir)
     }
+}
+
+/// `x.keys/master.key` beside a data directory `x`.
+pub fn master_key_beside(dir: &Path) -> PathBuf {
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
+    let mut name = dir.file_name().unwrap_or("tidehelm".as_ref()).to_os_string();
+    name.push(".keys");
+    dir.with_file_name(name).join("master.key")
 }
 
 impl Default for Config {

@@ -15,6 +15,7 @@ use crate::ambient::{self, DeskClock};
 use crate::config::Config;
 use crate::history::{History, HistoryError};
 use crate::keys::Keys;
+use crate::pairing::Pairings;
 use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
 use actix_web::dev::{Service, ServiceResponse};
@@ -54,7 +55,8 @@ fn too_slow() -> Problem {
 /// What every handler can reach.
 pub struct App {
     pub host: Host,
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
+    pub pairings: Arc<Pairings>,
     pub history: History,
     pub clock: Arc<DeskClock>,
     pub config: Config,

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod migrate;
 pub mod nng;
 pub mod offline;
+pub mod pairing;
 pub mod replay;
 pub mod retention;
 pub mod seal;

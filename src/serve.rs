@@ -6,6 +6,8 @@ use crate::config::{Auth, Loaded, check_exposure};
 use crate::history::{History, Known};
 use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
 use crate::keys::{Keys, Kind};
+use crate::pairing::Pairings;
+use crate::seal::MasterFile;
 use crate::store::{Mode, Store, StoreConfig};
 use crate::telemetry::Metrics;
 use actix_web::HttpServer;
@@ -80,7 +82,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     );
     let desk = restored.fold.truth.desk().cloned().unwrap_or_default();
     let app_name = config.desk.name.clone();
-    let keys = Keys::load(store.twin(), &desk).await?;
+    let keys = Arc::new(Keys::load(store.twin(), MasterFile::of(&config)?, &desk).await?);
     let history_store = store.twin();
     let (retention_store, table_store) = (store.twin(), store.twin());
     let asked_store = store.twin();
@@ -91,6 +93,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let app = actix_web::web::Data::new(App {
         history: History::new(Box::new(history_store), Known::Live(host.durable.clone())),
         host: host.clone(),
+        pairings: Arc::new(Pairings::new(host.clone(), keys.clone(), clock.clone())),
         keys,
         clock,
         settings_shown: serde_json::to_value(loaded.rows()).unwrap_or_default(),
@@ -110,6 +113,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         actix::spawn(record_strangers(app.clone())),
         actix::spawn(crate::retention::keep(app.clone(), retention_store)),
         actix::spawn(crate::tables::keep(app.clone(), table_store)),
+        actix::spawn(crate::pairing::keep(host.clone(), app.keys.clone())),
     ];
     let serving = actix::spawn(server);
     let why = wait_for_signal().await;

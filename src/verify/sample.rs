@@ -4,6 +4,7 @@ use crate::ambient;
 use crate::config::Config;
 use crate::keys::Kind;
 use crate::offline::Offline;
+use crate::seal::MasterFile;
 use crate::store::{Mode, Store, StoreConfig};
 use std::path::Path;
 use tidehelm_actors::node::Command;
@@ -22,7 +23,7 @@ pub fn config(dir: &Path) -> Config {
 /// A log with a user, a master, a slave that follows it, heartbeats, a refusal and a snapshot in the middle.
 pub async fn fill(dir: &Path) {
     let store = Store::open(&StoreConfig::from(&config(dir)), Mode::Write, ambient::wall()).await.unwrap();
-    let mut desk = Offline::over(store).await.unwrap();
+    let mut desk = Offline::over(store, MasterFile::of(&config(dir)).unwrap()).await.unwrap();
     let (token, _) = desk.keys.issue(Kind::Token).await.unwrap();
     desk.want(DeskCommand::CreateToken { token, name: "job".into(), access: Access::Viewer, expires_at: None })
         .await
