@@ -3,6 +3,7 @@
 mod command;
 mod decide;
 mod event;
+pub mod protection;
 mod state;
 pub mod status;
 
