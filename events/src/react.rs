@@ -2,7 +2,7 @@
 
 use crate::account::{self, Account, Config, Figures, MasterNote, MasterSide, SignalNote};
 use crate::commit::Reacted;
-use crate::copy::plan::Origin;
+use crate::copy::Origin;
 use crate::copy::stop::StopDegree;
 use crate::desk;
 use crate::envelope::Record;

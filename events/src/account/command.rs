@@ -4,7 +4,7 @@ use super::event::{HeartbeatSeen, QuoteSeen, Registered, StateHash};
 use super::protection::{Rearm, RearmRefusal};
 use super::settings::AccountSettings;
 use crate::answer::{Denial, Status};
-use crate::copy::plan::{Funds, MasterFacts, Origin};
+use crate::copy::{Funds, MasterFacts, Origin};
 use crate::copy::settings::{Invalid, Overrides, WindDown};
 use crate::copy::stop::StopDegree;
 use crate::id::{AccountId, Position, Version};

@@ -5,7 +5,7 @@ use super::event::{Event, HeartbeatSeen, QuoteSeen, Registered, StateHash};
 use super::protection::{Protection, ProtectionEvent};
 use super::settings::AccountSettings;
 use super::status::{self, Evaluation, Inputs};
-use crate::copy::plan::{Funds, Quote};
+use crate::copy::{Funds, Quote};
 use crate::copy::settings::{Overrides, WindDown};
 use crate::id::{AccountId, Role, Version};
 use crate::money::Money;
