@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod auth;
 pub mod desk;
 pub mod events;
+pub mod frames;
 pub mod log;
 pub mod ops;
 pub mod people;
@@ -18,6 +19,7 @@ use crate::keys::Keys;
 use crate::pairing::Pairings;
 use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
+use crate::terminals::Terminals;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{Compress, NormalizePath, TrailingSlash};
@@ -57,12 +59,13 @@ pub struct App {
     pub host: Host,
     pub keys: Arc<Keys>,
     pub pairings: Arc<Pairings>,
+    pub terminals: Arc<Terminals>,
     pub history: History,
     pub clock: Arc<DeskClock>,
     pub config: Config,
     pub settings_shown: serde_json::Value,
     pub metrics: Metrics,
-    pub strangers: Strangers,
+    pub strangers: Arc<Strangers>,
     pub sse: Arc<tokio::sync::Semaphore>,
     pub stopping: tokio::sync::watch::Receiver<bool>,
     /// For questions about the store itself.
@@ -100,6 +103,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(accounts::toggle)
                 .service(accounts::link)
                 .service(accounts::unlink)
+                .service(frames::session)
+                .service(frames::uplink)
                 .service(events::list)
                 .service(events::one)
                 .service(events::log)
