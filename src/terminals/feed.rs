@@ -13,7 +13,7 @@ pub async fn keep(app: Data, sockets: Arc<Sockets>) {
     let mut at = app.host.durable.head().position;
     let mut head = app.host.durable.subscribe();
     while head.changed().await.is_ok() {
-        let Some(batches) = app.host.durable.since(at) else {
+        let Some(batches) = app.host.durable.recent(at) else {
             // So far behind that they are not in memory any more: the next ones are what matters here.
             at = app.host.durable.head().position;
             continue;

@@ -67,8 +67,8 @@ impl Account {
         let allowed = self.trade_allowed != heartbeat.trade_allowed;
         let skew = self.skew(seen);
         let differed = self.differs(&heartbeat);
-        let (limits, flatten) = self.limits(&heartbeat, seen);
-        if !came_online && !allowed && skew.is_none() && differed.is_none() && limits.is_empty() && !flatten {
+        let (limits, action) = self.limits(&heartbeat, seen);
+        if !came_online && !allowed && skew.is_none() && differed.is_none() && limits.is_empty() && action.is_none() {
             return Ok(Decision::of(Event::HeartbeatSeen(heartbeat)));
         }
         let mut events = Vec::with_capacity(4);
@@ -84,8 +84,8 @@ impl Account {
             effects.push(Effect::SnapshotDue { stream: self.stream() });
         }
         let mut decision = self.with_status(events, effects, seen);
-        if flatten {
-            let Decision { events, effects } = self.flatten(seen);
+        if let Some(action) = action {
+            let Decision { events, effects } = self.protect(action, seen);
             decision.events.extend(events);
             decision.effects.extend(effects);
         }
