@@ -36,13 +36,15 @@ impl Stream for Account {
             Command::Unregister => self.unregister()?,
             Command::SetIntent { enabled } => self.set_intent(enabled, seen)?,
             Command::NoteStaleEpoch => self.warn(Warning::DuplicateEa, "a terminal uses a registration that was replaced"),
-            Command::CreateGroup { name, settings } => self.create_group(name, settings)?,
-            Command::ChangeGroup { name, settings } => self.change_group(name, settings)?,
+            Command::CreateGroup { name, settings, enabled } => self.create_group(name, settings, enabled, seen)?,
+            Command::ChangeGroup { name, settings, enabled } => self.change_group(name, settings, enabled, seen)?,
             Command::RemoveGroup => self.remove_group()?,
             Command::ChangeSettings(settings) => self.change_settings(settings)?,
             Command::Link { master, enabled, settings } => self.add_link(master, enabled, settings, seen)?,
             Command::SwitchLink { master, enabled, expected } => self.switch_link(master, enabled, expected, seen)?,
-            Command::ChangeLink { master, settings, expected } => self.change_link(master, settings, expected)?,
+            Command::ChangeLink { master, settings, enabled, expected } => {
+                self.change_link(master, settings, enabled, expected, seen)?
+            }
             Command::Ack { order_seq } => self.ack(order_seq),
             Command::Rearm(rearm) => self.rearm(*rearm)?,
             Command::Quote(quote) => return self.quote(quote),
@@ -154,11 +156,17 @@ impl Account {
         if enabled && seen.locked {
             return Err(Refusal::DeskLocked);
         }
-        Ok(if enabled == self.intent { vec![] } else { vec![Event::IntentSet(IntentSet { enabled })] })
+        Ok(self.switch(enabled, seen)?.into_iter().collect())
     }
 
     /// A group may stand before its terminal has ever come: it is wanted state.
-    fn create_group(&self, name: String, settings: Box<Overrides>) -> Result<Vec<Event>, Refusal> {
+    fn create_group(
+        &self,
+        name: String,
+        settings: Box<Overrides>,
+        enabled: bool,
+        seen: &Seen<'_>,
+    ) -> Result<Vec<Event>, Refusal> {
         if self.role != Role::Master {
             return Err(Refusal::NotAMaster);
         }
@@ -166,14 +174,32 @@ impl Account {
             return Err(Refusal::GroupKnown);
         }
         check_group(&name, &settings)?;
-        Ok(vec![Event::GroupCreated(GroupCreated { name, settings })])
+        let mut events = vec![Event::GroupCreated(GroupCreated { name, settings })];
+        events.extend(self.switch(enabled, seen)?);
+        Ok(events)
     }
 
-    fn change_group(&self, name: String, settings: Box<Overrides>) -> Result<Vec<Event>, Refusal> {
+    fn change_group(
+        &self,
+        name: String,
+        settings: Box<Overrides>,
+        enabled: Option<bool>,
+        seen: &Seen<'_>,
+    ) -> Result<Vec<Event>, Refusal> {
         let Some(group) = &self.group else { return Err(Refusal::GroupUnknown) };
         check_group(&name, &settings)?;
         let same = group.name == name && group.settings == settings;
-        Ok(if same { vec![] } else { vec![Event::GroupChanged(GroupChanged { name, settings })] })
+        let mut events = if same { vec![] } else { vec![Event::GroupChanged(GroupChanged { name, settings })] };
+        events.extend(enabled.map(|enabled| self.switch(enabled, seen)).transpose()?.flatten());
+        Ok(events)
+    }
+
+    /// The switch of the account, where it is to be another.
+    fn switch(&self, enabled: bool, seen: &Seen<'_>) -> Result<Option<Event>, Refusal> {
+        if enabled && !self.intent && seen.locked {
+            return Err(Refusal::DeskLocked);
+        }
+        Ok((enabled != self.intent).then_some(Event::IntentSet(IntentSet { enabled })))
     }
 
     fn remove_group(&self) -> Result<Vec<Event>, Refusal> {
