@@ -112,7 +112,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(groups::members)
                 .service(groups::add_member)
                 .service(groups::toggle_member)
-                .service(groups::member)
+                .service(groups::one_member)
                 .service(groups::set_member)
                 .service(groups::remove_member)
                 .service(groups::one)

@@ -35,7 +35,7 @@ pub async fn fill(dir: &Path) {
     let master = AccountId::new("M_1").unwrap();
     let slave = AccountId::new("S_1").unwrap();
     for (role, id) in [(Role::Master, &master), (Role::Slave, &slave)] {
-        say(&mut desk, role, id, account::Command::Register(registered()), true).await;
+        say(&mut desk, role, id, account::Command::Register(Box::new(registered())), true).await;
     }
     say(&mut desk, Role::Slave, &slave, account::Command::Link { master: master.clone() }, true).await;
     desk.snapshot().await.unwrap();
@@ -68,6 +68,7 @@ fn registered() -> Registered {
         leverage: 100,
         trade_allowed: true,
         ea_version: text("1"),
+        ..Registered::default()
     }
 }
 

@@ -89,6 +89,13 @@ impl Account {
             let of = Of { master: &note.master, ticket, signal: Some(note.signal), stamps: note.stamps, deadline };
             issue.order(id, instruction, reason, of);
         }
+        let last = note.master_left == Lots::ZERO && note.side.others_in_symbol == 0;
+        if let Some(copy) = copy.filter(|_| last && link.winding == Some(WindDown::CloseOnlyBySymbol)) {
+            let others = book.keyed().filter(|((of, other), _)| **of == note.master && *other != ticket);
+            for ((master, ticket), instruction) in wind::flatten_symbol(&copy.symbol, others) {
+                issue.own(instruction, OrderReason::WindDown, master, ticket);
+            }
+        }
     }
 
     /// The link's status as far as it opens trades: it waits with the slave where the slave waits for all its masters.
