@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod auth;
 pub mod desk;
+pub mod ea;
 pub mod events;
 pub mod frames;
 pub mod groups;
@@ -10,6 +11,7 @@ pub mod log;
 pub mod ops;
 pub mod people;
 pub mod problem;
+pub mod secrets;
 pub mod spec;
 pub mod ui;
 
@@ -136,6 +138,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(people::tokens)
                 .service(people::create_token)
                 .service(people::revoke_token)
+                .service(ea::open_pairing)
+                .service(ea::cancel_pairing)
+                .service(ea::pair)
+                .service(ea::keys)
+                .service(ea::revoke_key)
+                .service(secrets::status)
+                .service(secrets::rotate)
                 .service(ops::config)
                 .default_service(web::to(problem::no_such_route)),
         )

@@ -1,6 +1,6 @@
 //! The OpenAPI document of everything under `/api`.
 
-use super::{accounts, auth, desk, events, frames, groups, log, ops, people};
+use super::{accounts, auth, desk, ea, events, frames, groups, log, ops, people, secrets};
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
 
@@ -67,7 +67,14 @@ use utoipa::OpenApi;
         people::end_session,
         people::tokens,
         people::create_token,
-        people::revoke_token
+        people::revoke_token,
+        ea::open_pairing,
+        ea::cancel_pairing,
+        ea::pair,
+        ea::keys,
+        ea::revoke_key,
+        secrets::status,
+        secrets::rotate
     )
 )]
 struct Document;

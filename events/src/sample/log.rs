@@ -189,7 +189,7 @@ fn desk_command(with: u8) -> desk::Command {
         6 => Command::Lock { reason: reason("a random lock") },
         7 => Command::OpenPairing(desk::PairingOpened {
             pairing: credential(7),
-            account: (with % 2 == 0).then(|| account_id(ACCOUNTS[0])),
+            account: with.is_multiple_of(2).then(|| account_id(ACCOUNTS[0])),
             role: None,
             expires_at,
         }),
