@@ -272,6 +272,12 @@ pub struct Ack {
 pub struct Next {
     /// How long to wait for something, at most [`WAIT_MS_MAX`].
     pub wait_ms: u32,
+    /// The highest order that the terminal has. Only later ones are news; a desk that never gave this one has forgotten.
+    #[serde(default)]
+    pub order_seq: u64,
+    /// The configuration that the terminal has. Only a later one is news.
+    #[serde(default)]
+    pub config_version: u64,
 }
 
 /// The longest that a poll waits.
