@@ -82,7 +82,6 @@ impl Desk {
         if register.nonce != Nonce([self.nonces; 16]) {
             return refused(code::NONCE_UNKNOWN, None);
         }
-        self.previous = (self.epoch > 0).then_some(Previous { epoch: self.epoch, signal_seq: self.signal_seq });
         self.epoch += 1;
         self.signal_seq = 0;
         self.answered.clear();
@@ -97,6 +96,7 @@ impl Desk {
             Request::Signal(signal) if signal.signal_seq == self.signal_seq + 1 => {
                 self.signal_seq += 1;
                 self.signals.push(signal.change.ticket());
+                self.previous = Some(Previous { epoch: self.epoch, signal_seq: self.signal_seq });
             }
             Request::Signal(signal) if signal.signal_seq > self.signal_seq => {
                 return refused(code::SIGNAL_GAP, Some(self.signal_seq + 1));
@@ -724,7 +724,7 @@ enum Step {
     Connect,
     BrokerSays,
     TerminalRestarts,
-    DeskForgetsEpoch,
+    EpochEnds,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -739,7 +739,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Connect),
         4 => Just(Step::BrokerSays),
         1 => Just(Step::TerminalRestarts),
-        1 => Just(Step::DeskForgetsEpoch),
+        1 => Just(Step::EpochEnds),
     ]
 }
 
@@ -777,7 +777,11 @@ proptest! {
                     restarted = true;
                     world.restart();
                 }
-                Step::DeskForgetsEpoch => world.desk.epoch += 1,
+                Step::EpochEnds => {
+                    world.desk.epoch += 1;
+                    world.desk.signal_seq = 0;
+                    world.desk.answered.clear();
+                }
             }
         }
         (world.lose_up, world.lose_down, world.prompt) = (0, 0, true);

@@ -301,7 +301,7 @@ pub struct Registered {
     /// The desk's clock.
     pub now: Timestamp,
     pub heartbeat_ms: u32,
-    /// The epoch before and the last signal that was taken in it, so that none is sent twice.
+    /// The last signal that was ever taken, and in which epoch, so that none is sent twice.
     pub previous: Option<Previous>,
 }
 
