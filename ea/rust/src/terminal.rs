@@ -14,7 +14,7 @@ mod orders;
 mod say;
 mod signals;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use memory::{Credentials, Recollection, Record, Remembered};
 

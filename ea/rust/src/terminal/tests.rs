@@ -10,29 +10,31 @@ use tidehelm_events::trade::{Entry, Instruction, Outcome, Side, Stamps};
 
 /// What the desk does, as short as it can be.
 #[derive(Default)]
-struct Desk {
-    keyed: bool,
-    epoch: u64,
+pub(crate) struct Desk {
+    pub(crate) keyed: bool,
+    pub(crate) epoch: u64,
     nonces: u8,
     registered: BTreeMap<Vec<u8>, Answer>,
     /// Numbers that were answered in this epoch, with what was asked.
     answered: BTreeMap<u64, (Vec<u8>, Answer)>,
     previous: Option<Previous>,
     signal_seq: u64,
-    signals: Vec<Ticket>,
-    outbox: Vec<Order>,
-    results: Vec<OrderResult>,
+    pub(crate) signals: Vec<Ticket>,
+    pub(crate) outbox: Vec<Order>,
+    pub(crate) results: Vec<OrderResult>,
     snapshots: Vec<PositionSnapshot>,
     acks: Vec<Ack>,
     deliver: Vec<Delivery>,
-    poll: Option<(u32, Envelope<()>, u64)>,
+    pub(crate) poll: Option<(u32, Envelope<()>, u64)>,
     /// Refuses with this instead.
     refuse: Option<&'static str>,
-    goodbyes: usize,
+    pub(crate) goodbyes: usize,
+    /// For whoever carries its answers over a socket.
+    pub(crate) poll_from: [u8; 8],
 }
 
 impl Desk {
-    fn hear(&mut self, tag: u32, message: &[u8], now: Timestamp) -> Option<(u32, Vec<u8>)> {
+    pub(crate) fn hear(&mut self, tag: u32, message: &[u8], now: Timestamp) -> Option<(u32, Vec<u8>)> {
         let frame = open(message).unwrap();
         assert_eq!(
             self.keyed,
@@ -115,7 +117,7 @@ impl Desk {
     }
 
     /// The answer of the parked poll, if there is something to say.
-    fn speak(&mut self, now: Timestamp) -> Option<(u32, Vec<u8>)> {
+    pub(crate) fn speak(&mut self, now: Timestamp) -> Option<(u32, Vec<u8>)> {
         let has = self.poll.as_ref()?.2;
         if self.deliver.is_empty() && self.outbox.iter().all(|order| order.seq <= has) {
             return None;
@@ -165,7 +167,7 @@ struct World {
     given: u64,
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings::new(account("S_1"), Role::Slave, identity())
 }
 
@@ -305,7 +307,7 @@ fn lost(count: &mut usize) -> bool {
     lost
 }
 
-fn figures() -> Figures {
+pub(crate) fn figures() -> Figures {
     Figures {
         balance: decimal("1000"),
         equity: decimal("1000"),
@@ -316,7 +318,7 @@ fn figures() -> Figures {
     }
 }
 
-fn open_order() -> Instruction {
+pub(crate) fn open_order() -> Instruction {
     Instruction::Open {
         symbol: Symbol::new("EURUSD").unwrap(),
         side: Side::Buy,
@@ -333,7 +335,7 @@ fn open_order() -> Instruction {
     }
 }
 
-fn change(ticket: u64) -> Change {
+pub(crate) fn change(ticket: u64) -> Change {
     Change::Open(trade(ticket))
 }
 
