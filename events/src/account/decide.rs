@@ -154,7 +154,9 @@ impl Account {
         if enabled && seen.locked {
             return Err(Refusal::DeskLocked);
         }
-        Ok(if enabled == self.intent { vec![] } else { vec![Event::IntentSet(IntentSet { enabled })] })
+        // Off by a person is more than off: no link switches it on.
+        let known = enabled == self.intent && (enabled || self.intent_by_person);
+        Ok(if known { vec![] } else { vec![Event::IntentSet(IntentSet { enabled })] })
     }
 
     /// A group may stand before its terminal has ever come: it is wanted state.
