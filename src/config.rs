@@ -30,6 +30,7 @@ pub struct Config {
     pub data: Data,
     pub store: Store,
     pub http: Http,
+    pub terminals: Terminals,
     pub secrets: Secrets,
     pub journal: Journal,
     pub actors: Actors,
@@ -65,6 +66,17 @@ pub struct Http {
     pub body_limit: Bytes,
     pub allowed_origins: Vec<String>,
     pub sse_clients_max: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terminals {
+    pub uplink: String,
+    pub session: String,
+    pub feed: String,
+    pub allow_plain: bool,
+    pub feed_beyond: bool,
+    pub connections_max: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -216,6 +228,7 @@ impl Default for Config {
 /// Refused if others can reach the server without both TLS and authentication. A TLS proxy in front counts as TLS, and
 /// as others: it is there to let them in.
 pub fn check_exposure(config: &Config) -> Result<(), ConfigError> {
+    check_terminals(&config.terminals)?;
     let http = &config.http;
     if http.is_loopback() && !http.behind_tls_proxy {
         return Ok(());
@@ -247,4 +260,37 @@ pub fn check_exposure(config: &Config) -> Result<(), ConfigError> {
             http.bind.port()
         )
     }))
+}
+
+/// Refuses sockets for terminals that others could read along on, unless somebody said so.
+fn check_terminals(terminals: &Terminals) -> Result<(), ConfigError> {
+    let beyond = |text: &str| {
+        let exposed = |address: &&str| {
+            let host = address.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':')).map(|(host, _)| host);
+            host.is_some_and(|host| {
+                let host = host.trim_matches(['[', ']']);
+                host != "localhost" && host.parse::<std::net::IpAddr>().is_ok_and(|ip| !ip.is_loopback()) || host == "*"
+            })
+        };
+        text.split([' ', ',']).find(exposed).map(str::to_string)
+    };
+    for (key, text) in [("terminals.uplink", &terminals.uplink), ("terminals.session", &terminals.session)] {
+        if let Some(address) = beyond(text).filter(|_| !terminals.allow_plain) {
+            return Err(ConfigError::Exposed(format!(
+                "refusing to listen for terminals on {address}, which other machines can reach and read along on; use \
+                 tls+tcp:// in {key}, or set terminals.allow_plain = true if the network is yours alone"
+            )));
+        }
+    }
+    match terminals.feed.split([' ', ',']).find(|address| beyond(address).is_some() || is_beyond_tls(address)) {
+        Some(address) if !terminals.feed_beyond => Err(ConfigError::Exposed(format!(
+            "refusing to publish the feed of business events on {address}, where anybody could read it; set \
+             terminals.feed_beyond = true if that is wanted"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn is_beyond_tls(address: &str) -> bool {
+    address.strip_prefix("tls+tcp://").is_some_and(|rest| !rest.starts_with("127.") && !rest.starts_with("localhost"))
 }

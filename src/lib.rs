@@ -20,5 +20,6 @@ pub mod source;
 pub mod store;
 pub mod tables;
 pub mod telemetry;
+pub mod terminals;
 pub mod verify;
 pub mod walk;

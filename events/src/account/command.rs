@@ -27,10 +27,13 @@ pub enum Command {
     CreateGroup {
         name: String,
         settings: Box<Overrides>,
+        enabled: bool,
     },
+    /// The switch stays where it is unless it is said.
     ChangeGroup {
         name: String,
         settings: Box<Overrides>,
+        enabled: Option<bool>,
     },
     RemoveGroup,
     ChangeSettings(Box<AccountSettings>),
@@ -44,9 +47,11 @@ pub enum Command {
         enabled: bool,
         expected: Option<Version>,
     },
+    /// The switch stays where it is unless it is said.
     ChangeLink {
         master: AccountId,
         settings: Box<Overrides>,
+        enabled: Option<bool>,
         expected: Option<Version>,
     },
     Unlink {

@@ -349,12 +349,17 @@ impl Account {
         decision.effects.extend(issue.decision.effects);
     }
 
-    /// A limit of the account says that everything is to be closed.
-    pub(super) fn flatten(&self, seen: &Seen<'_>) -> Decision<Event> {
+    /// Orders that end copies, for a reason of the account's own.
+    pub(super) fn end_copies<'a>(
+        &'a self,
+        which: impl FnOnce(Keyed<'a>) -> Vec<wind::For<(&'a AccountId, Ticket)>>,
+        reason: OrderReason,
+        seen: &Seen<'_>,
+    ) -> Decision<Event> {
         let Some(book) = self.slave_book.as_deref() else { return Decision::nothing() };
         let mut issue = Issue::new(self, book, seen);
-        for ((master, ticket), instruction) in wind::flatten(book.keyed()) {
-            issue.own(instruction, OrderReason::Protection, master, ticket);
+        for ((master, ticket), instruction) in which(book.keyed().collect()) {
+            issue.own(instruction, reason, master, ticket);
         }
         issue.decision
     }
@@ -436,6 +441,9 @@ fn begun(note: &SignalNote, instructions: &[Instruction]) -> Option<Copy> {
         Instruction::Modify { .. } | Instruction::Close { .. } => None,
     })
 }
+
+/// All copies of a slave, as the copy engine takes them.
+type Keyed<'a> = Vec<((&'a AccountId, Ticket), &'a Copy)>;
 
 /// Orders that are being given, each with the next number.
 struct Issue<'a> {

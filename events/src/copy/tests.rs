@@ -6,9 +6,9 @@ use super::scenarios::{NOW, Scene, contract, number, symbol};
 use super::settings::*;
 use super::share::{MasterLots, master_after, target};
 use super::stop::StopDegree;
-use super::volume::Sizes;
+use super::volume::{Fit, Sizes};
 use super::wind::{cancel_pending, flatten_symbol, settle, stop, wind_down};
-use super::{Plan, Rule, Verdict, plan};
+use super::{Plan, Rule, Step, Verdict, plan};
 use crate::codec;
 use crate::money::{Factor, Lots, Money, Price};
 use crate::reason::RuntimeStatus;
@@ -107,6 +107,24 @@ fn every_rule_has_a_code_a_sentence_and_says_what_to_do() {
         let needs = !matches!(rule.verdict(), Verdict::Copied) && !silent;
         assert_eq!(!rule.remedy().is_empty(), needs, "{code}");
     }
+}
+
+#[test]
+fn what_stands_in_the_log_as_a_number_keeps_it() {
+    assert_eq!((Rule::Copied as u8, Rule::SignalLate as u8, Rule::WoundDown as u8), (0, 13, 45));
+    let first = |value: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = Vec::new();
+        value(&mut bytes);
+        bytes[0]
+    };
+    let lots = Lots::ZERO;
+    assert_eq!(first(&|out| codec::write(&Step::CloseAll { lots }, out)), 30);
+    assert_eq!(first(&|out| codec::write(&Step::Unfiltered, out)), 4);
+    assert_eq!(first(&|out| codec::write(&Volume::Leverage(Factor::ZERO), out)), 7);
+    assert_eq!(first(&|out| codec::write(&Layer::Slave, out)), 5);
+    assert_eq!(first(&|out| codec::write(&Fit::TooSmall, out)), 5);
+    assert_eq!(first(&|out| codec::write(&Verdict::Observed, out)), 4);
+    assert_eq!(first(&|out| codec::write(&StopDegree::Flatten, out)), 2);
 }
 
 // ---- settings
@@ -467,7 +485,7 @@ prop_compose! {
 
 prop_compose! {
     fn ways()(
-        mode in prop::sample::select(vec![Mode::Off, Mode::Observe, Mode::Live, Mode::Live, Mode::Live]),
+        mode in prop_oneof![1 => Just(Mode::Off), 1 => Just(Mode::Observe), 18 => Just(Mode::Live)],
         late in prop::option::of(any::<u32>()),
         sync in prop_oneof![
             Just(SyncMode::Skip),
@@ -519,12 +537,13 @@ prop_compose! {
 
 prop_compose! {
     fn world()(
-        (change, before, copy) in (change(), prop::option::of(trade()), prop::option::of(any_copy())),
+        (change, before, copy) in (change(), prop::option::of(trade()), prop::option::weighted(0.8, any_copy())),
+        fresh in prop::bool::weighted(0.8),
         overrides in ways().boxed(),
         origin in prop::sample::select(vec![Origin::Signal, Origin::Signal, Origin::Sync, Origin::Snapshot]),
         at in time(),
-        status in prop::sample::select(vec![RuntimeStatus::Disabled, RuntimeStatus::Enabled, RuntimeStatus::Connected, RuntimeStatus::Connected, RuntimeStatus::Connected]),
-        winding in prop::option::weighted(0.1, prop::sample::select(vec![WindDown::Keep, WindDown::CloseOnlyByPosition, WindDown::CloseOnlyBySymbol, WindDown::CloseNow])),
+        status in prop_oneof![1 => Just(RuntimeStatus::Disabled), 1 => Just(RuntimeStatus::Enabled), 18 => Just(RuntimeStatus::Connected)],
+        winding in prop::option::weighted(0.05, prop::sample::select(vec![WindDown::Keep, WindDown::CloseOnlyByPosition, WindDown::CloseOnlyBySymbol, WindDown::CloseNow])),
         funds in [prop::option::weighted(0.9, funds().boxed()), prop::option::weighted(0.9, funds().boxed())],
         contracts in [any_contract(), any_contract()],
         quote in prop::option::of((price(), price())),
@@ -533,6 +552,7 @@ prop_compose! {
         let exposure = Exposure { lots: held, positions, symbols: BTreeMap::new() };
         let link = LinkFacts { enabled: true, status, winding };
         let quote = quote.map(|(bid, ask)| Quote { bid, ask });
+        let copy = copy.filter(|_| !(fresh && matches!(change, Change::Open(_))));
         World { change, before, copy, overrides, origin, at, link, funds, contracts, quote, exposure, netting }
     }
 }

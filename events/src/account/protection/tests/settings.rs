@@ -33,6 +33,13 @@ fn rules_come_back_from_json_and_from_bytes() {
 }
 
 #[test]
+fn the_example_of_the_documentation_is_one() {
+    let text = include_str!("../../../../../docs/protection.md");
+    let (json, _) = text.split_once("```json").unwrap().1.split_once("```").unwrap();
+    assert!(!rules(json).is_empty());
+}
+
+#[test]
 fn nothing_set_is_nothing_watched() {
     let rules = rules("{}");
     assert_eq!((rules.is_empty(), rules.warn_at_percent, rules.trading_day.zone.as_str()), (true, 80, "UTC"));
