@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod auth;
 pub mod desk;
 pub mod events;
+pub mod live;
 pub mod log;
 pub mod ops;
 pub mod people;
@@ -62,6 +63,9 @@ pub struct App {
     pub metrics: Metrics,
     pub strangers: Strangers,
     pub sse: Arc<tokio::sync::Semaphore>,
+    pub live: live::Live,
+    /// How many more WebSocket sessions there may be.
+    pub live_places: Arc<tokio::sync::Semaphore>,
     pub stopping: tokio::sync::watch::Receiver<bool>,
     /// For questions about the store itself.
     pub store: Store,
@@ -78,6 +82,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(ops::livez)
         .service(ops::readyz)
         .service(ops::metrics)
+        .service(live::connect)
         .service(
             web::scope("/api")
                 .service(spec::document)

@@ -74,6 +74,12 @@ pub const SETTINGS: &[Setting] = &[
         "Other web origins that may call the desk from a browser. Empty: only its own pages."),
     setting("http.sse_clients_max", "1000", count(1, 100_000),
         "Open event streams at a time; one more is answered 503."),
+    setting("http.ws_clients_max", "1000", count(1, 100_000),
+        "Open WebSocket sessions at a time; one more is answered 503."),
+    setting("http.ws_window", "256KiB", size(Bytes::kib(16), Bytes::mib(16)),
+        "Bytes that a session sends before its client shows that it reads them."),
+    setting("http.ws_ping_every", "5s", duration(Millis::new(100), Millis::minutes(1)),
+        "How often a session asks whether its client is there; one that does not answer three times is closed."),
 
     setting("journal.telemetry_wait", "20ms", duration(Millis::new(0), Millis::seconds(10)),
         "How long telemetry alone may wait for company before it is committed. Anything else goes at once."),
