@@ -7,6 +7,7 @@ pub mod ea;
 pub mod events;
 pub mod frames;
 pub mod groups;
+pub mod live;
 pub mod log;
 pub mod ops;
 pub mod people;
@@ -70,6 +71,9 @@ pub struct App {
     pub metrics: Metrics,
     pub strangers: Arc<Strangers>,
     pub sse: Arc<tokio::sync::Semaphore>,
+    pub live: live::Live,
+    /// How many more WebSocket sessions there may be.
+    pub live_places: Arc<tokio::sync::Semaphore>,
     pub stopping: tokio::sync::watch::Receiver<bool>,
     /// For questions about the store itself.
     pub store: Store,
@@ -86,6 +90,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(ops::livez)
         .service(ops::readyz)
         .service(ops::metrics)
+        .service(live::connect)
         .service(
             web::scope("/api")
                 .service(spec::document)
