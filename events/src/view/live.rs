@@ -110,7 +110,22 @@ pub fn touches(stream: &StreamId, event: &Event) -> Vec<Touch> {
             let account = Thing::Account(*role, id.clone());
             let member = |master: &AccountId| Thing::Member { slave: id.clone(), master: master.clone() };
             match (role, event) {
-                (_, Of::HeartbeatSeen(_)) => vec![Figures(account)],
+                (_, Of::HeartbeatSeen(_) | Of::QuoteSeen(_)) => vec![Figures(account)],
+                (_, Of::SignalTaken(_) | Of::StateDiffered(_) | Of::SnapshotTaken(_) | Of::StopTaken(_)) => {
+                    vec![Figures(account)]
+                }
+                (_, Of::CopyDecided(decided)) => vec![Figures(account), Figures(member(&decided.master))],
+                (_, Of::OrderIssued(issued)) => {
+                    let of = issued.order.master.as_ref().map(|master| Figures(member(master)));
+                    [Some(Figures(account)), of].into_iter().flatten().collect()
+                }
+                (_, Of::OrderAnswered(_)) => vec![Figures(account)],
+                (_, Of::LinkSwitched(account::LinkSwitched { master, .. })
+                    | Of::LinkChanged(account::LinkChanged { master, .. })
+                    | Of::LinkStatusChanged(account::LinkStatusChanged { master, .. })) => {
+                    vec![Changed(account), Changed(member(master))]
+                }
+                (_, Of::LinkEnded(ended)) => vec![Changed(account), Changed(member(&ended.master))],
                 (_, Of::MasterNoted(note)) => vec![Changed(account), Changed(member(&note.master))],
                 (_, Of::LinkAdded(link)) => {
                     vec![Changed(account), MembersOf(id.clone()), Added(member(&link.master))]
@@ -125,13 +140,25 @@ pub fn touches(stream: &StreamId, event: &Event) -> Vec<Touch> {
         (StreamId::Desk, Event::Desk(desk::Event::SettingsChanged(_) | desk::Event::Opened(_))) => {
             vec![Changed(Thing::Settings), Changed(Thing::Desk)]
         }
-        (StreamId::Desk, Event::Desk(desk::Event::Locked(_) | desk::Event::Unlocked(_))) => vec![Changed(Thing::Desk)],
+        (
+            StreamId::Desk,
+            Event::Desk(
+                desk::Event::Locked(_) | desk::Event::Unlocked(_) | desk::Event::Stopped(_) | desk::Event::Resumed(_),
+            ),
+        ) => vec![Changed(Thing::Desk)],
+        (StreamId::Desk, Event::Desk(desk::Event::CopyDefaultsChanged(_))) => vec![Changed(Thing::Settings)],
         _ => Vec::new(),
     }
 }
 
 /// Topic and type of the message that tells an event by itself; none for what is told as a thing only.
 pub fn happening(event: &Event) -> Option<(Topic, &'static str)> {
+    match event {
+        Event::Account(account::Event::SignalTaken(_)) => return Some((Topic::Events, "signal_received")),
+        Event::Account(account::Event::CopyDecided(_)) => return Some((Topic::Events, "copy_decided")),
+        Event::Account(account::Event::OrderAnswered(_)) => return Some((Topic::Events, "order_result")),
+        _ => {}
+    }
     match event.class() {
         Class::Business => Some((Topic::Events, "event")),
         Class::Volume | Class::Telemetry => None,
@@ -182,7 +209,7 @@ impl Changes {
         let mut things = std::mem::take(&mut self.things);
         for slave in std::mem::take(&mut self.members_of) {
             let masters =
-                truth.account(&StreamId::slave(&slave)).into_iter().flat_map(|account| account.masters.keys());
+                truth.account(&StreamId::slave(&slave)).into_iter().flat_map(|account| account.members().map(|(master, _)| master));
             for master in masters {
                 let member = Thing::Member { slave: slave.clone(), master: master.clone() };
                 things.entry(member).or_insert(How::Changed);

@@ -1,6 +1,7 @@
 //! Messages as they stand on the wire: `{"position", "type", "data"}`. Each is made once, for every session that gets it.
 
-use super::view::{DeskView, GroupView, MemberGone, MemberView, SettingsView};
+use super::view::{DeskView, GroupGone, GroupView, MemberGone, SettingsView};
+use crate::http::groups::Member;
 use crate::http::accounts::AccountView;
 use bytestring::ByteString;
 use serde::Serialize;
@@ -33,10 +34,13 @@ pub fn told(fold: &Fold, position: Position, thing: &Thing, how: How) -> Option<
             frame(position, "connection_changed", &AccountView::of(account))
         }
         Thing::Group(master) => {
-            let master = fold.truth.account(&StreamId::master(master))?;
-            frame(position, "trade_group_updated", &GroupView::of(master))
+            let account = fold.truth.account(&StreamId::master(master))?;
+            match GroupView::of(account) {
+                Some(group) => frame(position, "trade_group_updated", &group),
+                None => frame(position, "trade_group_deleted", &GroupGone { master_account: master.to_string() }),
+            }
         }
-        Thing::Member { slave, master } => match MemberView::of(&fold.truth, slave, master) {
+        Thing::Member { slave, master } => match Member::of(fold, master, slave) {
             Some(member) if how == How::Added => frame(position, "member_added", &member),
             Some(member) => frame(position, "member_updated", &member),
             None => frame(position, "member_deleted", &MemberGone::of(slave, master)),

@@ -1,12 +1,10 @@
 //! Things as watchers see them. An account is the one of `/api/accounts`, settings are those of `/api/settings`.
 
 use crate::http::desk::{SettingsBody, settings_of};
+use crate::http::groups::only_set;
 use serde::Serialize;
 use tidehelm_events::account::Account;
-use tidehelm_events::account::status::{self, Evaluation};
-use tidehelm_events::id::{AccountId, Role, StreamId};
-use tidehelm_events::reason::{RuntimeStatus, Warnings};
-use tidehelm_events::truth::Truth;
+use tidehelm_events::id::AccountId;
 use tidehelm_events::view::Fold;
 
 #[derive(Serialize)]
@@ -16,18 +14,24 @@ pub struct DeskView {
     pub version: &'static str,
     pub locked: bool,
     pub lock_reason: Option<String>,
+    /// `pause`, `cancel` or `flatten` while STOP is in force.
+    pub stopped: Option<&'static str>,
+    pub stop_reason: Option<String>,
 }
 
 impl DeskView {
     pub fn of(fold: &Fold) -> Self {
         let desk = fold.truth.desk();
         let reason = desk.and_then(|desk| desk.locked.as_ref());
+        let stop = desk.and_then(|desk| desk.stopped.as_ref());
         DeskView {
             desk_id: fold.truth.desk_id().map(|id| id.to_string()),
             name: desk.map(|desk| desk.settings.name.clone()).unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION"),
             locked: reason.is_some(),
             lock_reason: reason.map(ToString::to_string),
+            stopped: stop.map(|stop| stop.degree.as_str()),
+            stop_reason: stop.map(|stop| stop.reason.to_string()),
         }
     }
 }
@@ -54,66 +58,31 @@ pub struct GroupView {
     pub enabled_flag: bool,
     pub master_runtime_status: u8,
     pub warning_codes: Vec<&'static str>,
+    pub settings: serde_json::Value,
     pub version: u64,
 }
 
 impl GroupView {
-    pub fn of(master: &Account) -> Self {
-        let name = master.identity.as_ref().map(|identity| identity.name.clone()).filter(|name| !name.is_empty());
-        GroupView {
+    /// None where the master has no group.
+    pub fn of(master: &Account) -> Option<Self> {
+        let group = master.group.as_ref()?;
+        Some(GroupView {
             master_account: master.id.to_string(),
-            display_name: name.unwrap_or_else(|| master.id.to_string()),
+            display_name: group.name.clone(),
             enabled: master.intent,
             enabled_flag: master.intent,
             master_runtime_status: master.status.code(),
             warning_codes: master.warnings.codes(),
+            settings: only_set(&group.settings),
             version: master.revision.0,
-        }
-    }
-}
-
-/// One link: a slave as the member of a master's group.
-#[derive(Serialize)]
-pub struct MemberView {
-    pub trade_group_id: String,
-    pub slave_account: String,
-    pub enabled_flag: bool,
-    pub runtime_status: u8,
-    /// The same as `runtime_status`.
-    pub status: u8,
-    pub allow_new_orders: bool,
-    pub warning_codes: Vec<&'static str>,
-    pub version: u64,
-}
-
-impl MemberView {
-    /// None where the slave does not follow the master.
-    pub fn of(truth: &Truth, slave: &AccountId, master: &AccountId) -> Option<Self> {
-        let account = truth.account(&StreamId::slave(slave))?;
-        let seen = account.masters.get(master)?;
-        let (status, warnings) = link(account, Evaluation { status: seen.status, warnings: seen.warnings });
-        Some(MemberView {
-            trade_group_id: master.to_string(),
-            slave_account: slave.to_string(),
-            enabled_flag: account.intent,
-            runtime_status: status.code(),
-            status: status.code(),
-            allow_new_orders: status == RuntimeStatus::Connected,
-            warning_codes: warnings.codes(),
-            version: account.revision.0,
         })
     }
 }
 
-/// The status of one link: the slave's own readiness, then the master's.
-fn link(slave: &Account, master: Evaluation) -> (RuntimeStatus, Warnings) {
-    let own = status::own(Role::Slave, slave.inputs());
-    let status = match (own.status, master.status) {
-        (RuntimeStatus::Connected, RuntimeStatus::Connected) => RuntimeStatus::Connected,
-        (RuntimeStatus::Connected, _) => RuntimeStatus::Enabled,
-        _ => RuntimeStatus::Disabled,
-    };
-    (status, own.warnings.union(master.warnings))
+/// A trade group that is not there any more.
+#[derive(Serialize)]
+pub struct GroupGone {
+    pub master_account: String,
 }
 
 /// A link that is not there any more.
