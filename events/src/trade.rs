@@ -223,9 +223,17 @@ pub enum Instruction {
         /// A pending order is cancelled then.
         expires_at: Option<Timestamp>,
     },
-    Modify { of: OrderId, price: Option<Price>, sl: Option<Price>, tp: Option<Price> },
+    Modify {
+        of: OrderId,
+        price: Option<Price>,
+        sl: Option<Price>,
+        tp: Option<Price>,
+    },
     /// Closes so much of what the order opened, or cancels it while it is pending; without lots all of it.
-    Close { of: OrderId, lots: Option<Lots> },
+    Close {
+        of: OrderId,
+        lots: Option<Lots>,
+    },
 }
 
 impl Instruction {
