@@ -1,5 +1,7 @@
 //! The words of trading: what terminals say of positions and orders, and what the desk tells them to do.
 
+pub mod hash;
+
 use crate::id::{AccountId, Position as LogPosition};
 use crate::money::{Factor, Lots, Money, Price};
 use crate::time::Timestamp;
