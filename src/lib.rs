@@ -10,6 +10,7 @@ pub mod http;
 pub mod import;
 pub mod keys;
 pub mod migrate;
+pub mod nng;
 pub mod offline;
 pub mod replay;
 pub mod retention;

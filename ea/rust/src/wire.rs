@@ -20,6 +20,6 @@ mod sign;
 
 pub use batch::{Batch, split};
 pub use envelope::{Body, Envelope, Kind, decode, encode};
-pub use frame::{BATCH_MAX, Codec, FRAME_MAX, Frame, FrameError, LARGE_MAX, MESSAGE_MAX, VERSION, open};
+pub use frame::{BATCH_MAX, Codec, FRAME_MAX, Frame, FrameError, LARGE_MAX, MESSAGE_MAX, UPLINK_MAX, VERSION, open};
 pub use message::*;
 pub use sign::{Direction, Key, KeyId, Place, Socket, sign};
