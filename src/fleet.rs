@@ -8,9 +8,13 @@ pub mod cast;
 pub mod house;
 pub mod market;
 pub mod reference;
+pub mod report;
 pub mod rng;
+pub mod station;
 pub mod trader;
 pub mod watch;
 
+#[cfg(test)]
+mod fake;
 #[cfg(test)]
 mod tests;

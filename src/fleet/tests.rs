@@ -2,11 +2,14 @@
 //! deliberate mistake of one that is not.
 
 use super::broker::{Answer, Broker, Reject, Request, Tag};
-use super::cast::{BelowMin, Cast, Link, Size, Volume};
+use super::cast::{Cast, Link, Size};
+use super::fake::Fake;
 use super::house::Faults;
 use super::market::{Market, exact};
 use super::reference::{Book, Evidence, Fault, Outage, Verdict, judge};
+use super::report::verdict_of;
 use super::rng::Rng;
+use super::station::{Manner, Station, Upset, Wish};
 use super::trader::{Habits, Trader};
 use super::watch::Watch;
 use rust_decimal::Decimal;
@@ -372,24 +375,12 @@ impl World {
         self.cast.slaves.iter().position(|slave| slave.account == link.slave).unwrap()
     }
 
-    /// By steps, as somebody with a pocket calculator would: not as the reference does it.
     fn wanted(&self, at: usize, master: usize, trade: &Trade, lots: Decimal) -> Decimal {
         let link = &self.cast.links[at];
         let slave = self.slave_of(link);
         let (_, listing) = self.slaves[slave].house.symbol(self.instrument(link, trade)).unwrap();
         let ratio = self.cast.slaves[slave].balance / self.cast.masters[master].balance;
-        let exactly = match link.terms.volume {
-            Volume::Fixed(lots) => lots,
-            Volume::Multiplier(factor) => lots * factor,
-            Volume::BalanceRatio => lots * ratio,
-        };
-        let contract = &listing.contract;
-        let rest = exactly % contract.lots_step.get();
-        let wanted = exactly - rest;
-        if wanted < contract.lots_min.get() {
-            return if link.terms.below_min == BelowMin::Force { contract.lots_min.get() } else { Decimal::ZERO };
-        }
-        wanted.min(contract.lots_max.get())
+        super::fake::wanted(link, lots, &listing.contract, ratio)
     }
 
     fn new_order(&mut self) -> OrderId {
@@ -488,4 +479,155 @@ fn each_mistake_is_found_and_named() {
         }
         assert!(found >= 3, "{mistake:?} was found {found} times of 4");
     }
+}
+
+/// Stations and a plain desk, with a line of some milliseconds between them, in virtual time.
+struct Line {
+    now: Timestamp,
+    market: Market,
+    stations: Vec<Station>,
+    desk: Fake,
+    /// What is under way, by the time of arrival.
+    under_way: BTreeMap<(Timestamp, u64), Parcel>,
+    /// The generation of each station's connection; none while it has none.
+    lines: Vec<Option<u64>>,
+    sent: u64,
+    asks: BTreeMap<u64, (usize, u64, u32)>,
+}
+
+enum Parcel {
+    Opened { station: usize, line: u64 },
+    ToDesk { station: usize, line: u64, tag: u32, message: Vec<u8> },
+    ToStation { station: usize, line: u64, tag: u32, message: Vec<u8> },
+}
+
+impl Line {
+    fn new(seed: u64, faults: Faults, chaos: Option<Upset>) -> Line {
+        let size = Size { masters: 3, slaves: 9, links_per_slave: 2 };
+        let cast = Cast::new(seed, size, faults, Span::seconds(3600));
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let habits = Habits { pace: Span::millis(900), trades_max: 8, bursts: 4, ..Habits::USUAL };
+        let manner = Manner { habits: Some(habits), chaos, heartbeats_only: false };
+        let players = cast.masters.iter().chain(&cast.slaves).cloned();
+        let mut stations: Vec<Station> = players.map(|player| Station::new(player, seed, None, manner, now)).collect();
+        stations.iter_mut().for_each(|station| station.trade(true));
+        let lines = vec![None; stations.len()];
+        let market = Market::new(seed, now);
+        let mut desk = Fake::default();
+        desk.cast = Some(cast);
+        Line { now, market, stations, desk, under_way: BTreeMap::new(), lines, sent: 0, asks: BTreeMap::new() }
+    }
+
+    fn run(&mut self, span: Span) {
+        let end = self.now + span;
+        while self.now < end {
+            self.now = self.now + Span::millis(5);
+            self.market.advance(self.now);
+            while let Some(entry) = self.under_way.first_entry().filter(|entry| entry.key().0 <= self.now) {
+                let parcel = entry.remove();
+                self.arrive(parcel);
+            }
+            for at in 0..self.stations.len() {
+                if self.stations[at].due(self.now) <= self.now {
+                    self.stations[at].tick(self.now, &self.market);
+                }
+                self.grant(at);
+            }
+        }
+    }
+
+    /// Everything is mended and told, and nobody trades any more.
+    fn settle(&mut self) {
+        for station in &mut self.stations {
+            station.trade(false);
+            station.calm();
+        }
+        self.run(Span::seconds(40));
+        for station in &self.stations {
+            assert!(station.is_settled(), "{} has something under way", station.player.account);
+        }
+    }
+
+    fn grant(&mut self, at: usize) {
+        for wish in std::mem::take(&mut self.stations[at].wishes) {
+            match (wish, self.lines[at]) {
+                (Wish::Dial, _) => {
+                    self.sent += 1;
+                    self.lines[at] = Some(self.sent);
+                    self.post(Parcel::Opened { station: at, line: self.sent });
+                }
+                (Wish::HangUp, _) => self.lines[at] = None,
+                (Wish::Ask { tag, message }, Some(line)) => {
+                    self.post(Parcel::ToDesk { station: at, line, tag, message });
+                }
+                (Wish::Ask { .. } | Wish::Uplink(_), _) => {}
+            }
+        }
+    }
+
+    fn post(&mut self, parcel: Parcel) {
+        self.sent += 1;
+        self.under_way.insert((self.now + Span::millis(3), self.sent), parcel);
+    }
+
+    fn arrive(&mut self, parcel: Parcel) {
+        match parcel {
+            Parcel::Opened { station, line } if self.lines[station] == Some(line) => {
+                self.stations[station].connected(self.now, &self.market);
+                self.grant(station);
+            }
+            Parcel::ToDesk { station, line, tag, message } => {
+                self.sent += 1;
+                self.asks.insert(self.sent, (station, line, tag));
+                for ((_, ask), message) in self.desk.session((0, self.sent), &message, self.now) {
+                    let (station, line, tag) = self.asks.remove(&ask).unwrap();
+                    self.post(Parcel::ToStation { station, line, tag, message });
+                }
+            }
+            Parcel::ToStation { station, line, tag, message } if self.lines[station] == Some(line) => {
+                self.stations[station].hear(tag, &message, self.now, &self.market);
+                self.grant(station);
+            }
+            Parcel::Opened { .. } | Parcel::ToStation { .. } => {}
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        let cast = self.desk.cast.as_ref().unwrap();
+        verdict_of(&cast.links, &self.stations, Span::seconds(2))
+    }
+}
+
+#[test]
+fn stations_and_a_plain_desk_agree_with_the_reference() {
+    let (mut orders, mut copied) = (0, 0);
+    for seed in 1..=3 {
+        let mut line = Line::new(seed, Faults::NONE, None);
+        line.run(Span::seconds(120));
+        line.settle();
+        let verdict = line.verdict();
+        assert_eq!(verdict.findings, [], "seed {seed}");
+        orders += line.stations.iter().map(|station| station.tally.orders).sum::<u64>();
+        copied += verdict.copied;
+    }
+    assert!(orders > 1000 && copied > 500, "{orders} {copied}");
+}
+
+#[test]
+fn stations_that_are_cut_off_and_crash_agree_with_the_reference() {
+    let upset = Upset { every: Span::seconds(12), away_max: Span::seconds(4) };
+    let (mut restarts, mut cuts, mut looked_up, mut unproven) = (0, 0, 0, 0);
+    for seed in 1..=4 {
+        let mut line = Line::new(seed, Faults::CHAOS, Some(upset));
+        line.run(Span::seconds(120));
+        line.settle();
+        let verdict = line.verdict();
+        assert_eq!(verdict.findings, [], "seed {seed}");
+        let tallies = line.stations.iter().map(|station| &station.tally);
+        restarts += tallies.clone().map(|tally| tally.restarts).sum::<u64>();
+        cuts += tallies.clone().map(|tally| tally.cuts).sum::<u64>();
+        looked_up += tallies.map(|tally| tally.looked_up).sum::<u64>();
+        unproven += verdict.unproven;
+    }
+    assert!(restarts > 20 && cuts > 20 && looked_up > 0, "{restarts} {cuts} {looked_up} {unproven}");
 }
