@@ -80,6 +80,11 @@ impl Fake {
         answers
     }
 
+    /// A connection came or went: what was offered on it may be lost.
+    pub fn reconnected(&mut self, account: &AccountId) {
+        self.offered.remove(account);
+    }
+
     fn answer(
         &mut self,
         from: Address,

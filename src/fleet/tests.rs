@@ -573,6 +573,7 @@ impl Line {
     fn arrive(&mut self, parcel: Parcel) {
         match parcel {
             Parcel::Opened { station, line } if self.lines[station] == Some(line) => {
+                self.desk.reconnected(&self.stations[station].player.account);
                 self.stations[station].connected(self.now, &self.market);
                 self.grant(station);
             }
