@@ -5,7 +5,9 @@
 
 pub mod broker;
 pub mod cast;
+pub mod crew;
 pub mod house;
+pub mod line;
 pub mod market;
 pub mod reference;
 pub mod report;

@@ -107,7 +107,7 @@ impl Station {
         let trader = manner.habits.filter(|_| player.role == Role::Master);
         let mut station = Station {
             trader: trader.map(|habits| Trader::new(habits, Rng::new(seed, number | 1 << 50), now)),
-            chaos: manner.chaos.map(|upset| Chaos::new(upset, Rng::new(seed, number | 1 << 51), now)),
+            chaos: manner.chaos.map(|upset| Chaos::new(upset, Rng::new(seed, number | 1 << 51))),
             executor: Executor::new(File::default()),
             broker,
             tally: Tally::default(),
@@ -133,6 +133,12 @@ impl Station {
     /// From now on its master trades.
     pub fn trade(&mut self, trades: bool) {
         self.trades = trades;
+    }
+    /// From now on what may go wrong does.
+    pub fn upset(&mut self, now: Timestamp) {
+        if let Some(chaos) = &mut self.chaos {
+            chaos.begin(now);
+        }
     }
     /// From now on nothing goes wrong but what is wrong with the broker.
     pub fn calm(&mut self) {

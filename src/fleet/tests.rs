@@ -510,7 +510,10 @@ impl Line {
         let manner = Manner { habits: Some(habits), chaos, heartbeats_only: false };
         let players = cast.masters.iter().chain(&cast.slaves).cloned();
         let mut stations: Vec<Station> = players.map(|player| Station::new(player, seed, None, manner, now)).collect();
-        stations.iter_mut().for_each(|station| station.trade(true));
+        for station in &mut stations {
+            station.trade(true);
+            station.upset(now);
+        }
         let lines = vec![None; stations.len()];
         let market = Market::new(seed, now);
         let mut desk = Fake::default();

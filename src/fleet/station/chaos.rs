@@ -44,9 +44,14 @@ pub(super) enum Next {
 const NEVER: Timestamp = Timestamp(i64::MAX);
 
 impl Chaos {
-    pub(super) fn new(upset: Upset, mut rng: Rng, now: Timestamp) -> Chaos {
-        let due = now + Span(rng.between(0, upset.every.0 * 2));
-        Chaos { upset, rng, state: State::Well, due, calm: false }
+    /// Nothing happens before it begins.
+    pub(super) fn new(upset: Upset, rng: Rng) -> Chaos {
+        Chaos { upset, rng, state: State::Well, due: NEVER, calm: true }
+    }
+
+    pub(super) fn begin(&mut self, now: Timestamp) {
+        self.calm = false;
+        self.due = now + Span(self.rng.between(0, self.upset.every.0 * 2));
     }
 
     /// Whatever is broken is mended in its time; nothing more breaks.
