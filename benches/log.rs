@@ -184,6 +184,7 @@ fn registration() -> account::Command {
         leverage: 100,
         trade_allowed: true,
         ea_version: "1.0".into(),
+        ..Registered::default()
     })
 }
 

@@ -16,11 +16,22 @@ pub struct Deliver {
 }
 
 /// Where an answer goes.
-#[derive(Debug)]
 pub enum Ticket {
     /// Nobody waits.
     Tell,
     Ask(oneshot::Sender<Result<crate::journal::Reply, Fault>>),
+    /// Called on the desk's thread, so it must not wait for anything.
+    Call(Box<dyn FnOnce(Result<crate::journal::Reply, Fault>) + Send>),
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Ticket::Tell => "tell",
+            Ticket::Ask(_) => "ask",
+            Ticket::Call(_) => "call",
+        })
+    }
 }
 
 impl Ticket {
@@ -29,6 +40,7 @@ impl Ticket {
             Ticket::Tell => {}
             // Who asked may have gone; the answer is in the log.
             Ticket::Ask(sender) => drop(sender.send(answer)),
+            Ticket::Call(call) => call(answer),
         }
     }
 }

@@ -145,6 +145,17 @@ impl Host {
         sent.map(|()| receiver).map_err(|_| self.turned_away())
     }
 
+    /// As [`Host::send`], for who cannot wait: the answer is given to `call` on the desk's thread.
+    pub fn call(&self, order: Order, call: impl FnOnce(Result<Reply, Fault>) + Send + 'static) -> Result<(), Fault> {
+        let sent = self.front.try_send(Deliver { order, ticket: Ticket::Call(Box::new(call)) });
+        sent.map_err(|_| self.turned_away())
+    }
+
+    /// Without an answer: what the desk says to it is in the log, or nowhere.
+    pub fn tell(&self, order: Order) -> Result<(), Fault> {
+        self.front.try_send(Deliver { order, ticket: Ticket::Tell }).map_err(|_| self.turned_away())
+    }
+
     fn turned_away(&self) -> Fault {
         self.gauges.turned_away.fetch_add(1, Ordering::Relaxed);
         Fault::Overloaded
@@ -170,7 +181,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
     let Parts {
         store,
         clock,
-        outlet,
+        mut outlet,
         node,
         new_desk,
         build,
@@ -185,6 +196,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
     } = parts;
     clock.at_least(head.committed_at);
     let durable = Durable::new(restored.fold.clone(), head);
+    outlet.restored(&restored.fold);
     let gauges = Arc::new(Gauges::default());
     let quarantined = restored.fold.truth.quarantined().cloned().collect();
     let (jobs, _writer) = writer::spawn(store, node, quarantined)?;
@@ -477,8 +489,8 @@ impl DeskActor {
         self.gauges.durable.store(released.batch.head.position.0, Ordering::Relaxed);
         self.unseen = Some(Task::Show(released.batch));
         self.make_room();
-        for effect in &released.effects {
-            self.outlet.effect(effect);
+        if !released.effects.is_empty() {
+            self.outlet.release(released.effects);
         }
         for (ticket, reply) in released.replies {
             ticket.answer(Ok(reply));
@@ -515,6 +527,7 @@ impl DeskActor {
         self.shard.clock.at_least(head.committed_at);
         self.unseen = None;
         self.durable.reset(restored.fold.clone(), head);
+        self.outlet.restored(&restored.fold);
         self.epoch = head.epoch;
         *self.shard.journal.borrow_mut() = Some(Journal::new(restored, head, self.node, self.limits));
         self.gauges.set_health(Health::Serving);

@@ -3,13 +3,13 @@
 use std::sync::LazyLock;
 use tidehelm_events::account;
 use tidehelm_events::answer::{Answer, BodyHash, Denial, Known, Status};
-use tidehelm_events::desk::{self, Settings};
+use tidehelm_events::desk::{self, Desk};
 use tidehelm_events::event::Event;
 use tidehelm_events::id::{CommandId, Principal, StreamId, StreamNo, Version};
 use tidehelm_events::react::Effect;
 use tidehelm_events::stream::{Decision, Seen, Stream};
 use tidehelm_events::time::Timestamp;
-use tidehelm_events::truth::{State, Truth};
+use tidehelm_events::truth::{State, Times, Truth};
 use uuid::Uuid;
 
 /// A command on its way to a stream.
@@ -57,7 +57,7 @@ pub enum Step {
 }
 
 /// What a desk that is not open yet goes by.
-static UNOPENED: LazyLock<Settings> = LazyLock::new(Settings::default);
+static UNOPENED: LazyLock<Desk> = LazyLock::new(Desk::default);
 
 /// Refuses in this order: answered before, quarantined, stale, then what the stream says. `stream` is the number of the stream
 /// that the order is for, if it has one: it is looked up once for each order, since this is most of what a heartbeat costs.
@@ -71,7 +71,8 @@ pub fn step(truth: &Truth, order: &Order, stream: Option<StreamNo>, now: Timesta
     if let Some(denial) = stale(truth, order) {
         return Step::Refused(denial);
     }
-    let seen = truth.seen(now, order.received_at.min(now), &UNOPENED);
+    let times = Times { now, received_at: order.received_at.min(now), sent_at: order.occurred_at };
+    let seen = truth.seen(times, &UNOPENED);
     match decide(truth, order, stream, &seen) {
         Ok((events, effects)) => Step::Decided { events, effects },
         Err(denial) => Step::Refused(denial),
@@ -127,6 +128,12 @@ fn decide(
             Ok((events.into_iter().map(Event::Desk).collect(), effects))
         }
         (StreamId::Account(role, id), Command::Account(command)) => {
+            if let account::Command::Link { master, .. } = command
+                && let Some(way) = truth.circle(id, master)
+            {
+                let way = way.iter().map(|account| format!("{account} → ")).collect::<String>();
+                return Err(account::Refusal::LinkCircular(format!("{way}{id}")).denial());
+            }
             let new;
             let account = match stream.and_then(|number| truth.slot(number)).map(|slot| &slot.state) {
                 Some(State::Account(account)) => account,

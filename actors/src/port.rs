@@ -6,6 +6,7 @@ use tidehelm_events::envelope::Envelope;
 use tidehelm_events::id::{Epoch, NodeId, Position};
 use tidehelm_events::react::Effect;
 use tidehelm_events::time::{Span, Timestamp};
+use tidehelm_events::view::Fold;
 
 /// A store that could not do what it was asked, and surely has not done it.
 #[derive(Debug, thiserror::Error)]
@@ -107,5 +108,9 @@ pub trait Clock: Send + Sync {
 
 /// Where effects go. It must not block; what it cannot take it counts.
 pub trait Outlet: Send {
-    fn effect(&self, effect: &Effect);
+    /// The desk stands where this fold says, and nothing that was said before counts: at its start, and after a commit whose fate
+    /// was not known.
+    fn restored(&mut self, fold: &Fold);
+    /// The effects of one commit, in their order. It is durable.
+    fn release(&mut self, effects: Vec<Effect>);
 }

@@ -100,7 +100,7 @@ enum Happening {
     Send { asked: usize, sent: u32 },
     Arrive(Box<Parcel>),
     Hear { asked: usize, answer: Box<Answer> },
-    Config { stream: StreamId, config: Config, process: u64 },
+    Config { stream: StreamId, config: Box<Config>, process: u64 },
     Acknowledged { process: u64, stream: StreamId, seen: (u64, u64) },
     Calm,
     Quiet,
@@ -247,7 +247,7 @@ impl World {
             Happening::Send { asked, sent } => self.send(asked, sent),
             Happening::Arrive(parcel) => self.arrive(*parcel),
             Happening::Hear { asked, answer } => self.hear(asked, *answer)?,
-            Happening::Config { stream, config, process } => self.config(&stream, config, process),
+            Happening::Config { stream, config, process } => self.config(&stream, *config, process),
             Happening::Acknowledged { process, stream, seen } => self.acknowledged(process, &stream, seen),
             Happening::Calm => self.calm(),
             Happening::Quiet => self.be_quiet()?,
@@ -379,8 +379,8 @@ impl World {
             let online = account.connection == Connection::Online;
             let alive = terminal.beating && account.identity.is_some();
             hold!(online == alive, Settled, "{stream} beats: {alive}, and is shown online: {online}");
-            let told = terminal.config.map(|config| (config.status, config.warnings));
-            let is = Some((account.status, account.warnings));
+            let told = terminal.config.as_ref().map(|config| config.config.clone());
+            let is = Some(account.config());
             hold!(told == is, Settled, "{stream} was told {told:?}, it is {is:?}");
         }
         Ok(())

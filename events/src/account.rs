@@ -1,17 +1,25 @@
 //! A terminal's account in one role: who it is, whether it is wanted, whether it is there, and the status that follows.
 
+pub mod book;
 mod command;
+mod config;
 mod decide;
 mod event;
+mod limits;
+mod link;
+mod master;
+pub mod protection;
+mod settings;
+mod slave;
 mod state;
 pub mod status;
 
 #[cfg(test)]
 mod tests;
 
-pub use command::{Command, MasterNote, Refusal};
-pub use event::{
-    Connected, Disconnected, Event, HeartbeatSeen, HeartbeatSeenV1, IntentSet, LinkAdded, LinkRemoved, MasterNoted,
-    Registered, StateHash, StatusChanged, Unregistered,
-};
-pub use state::{Account, Connection, Figures, Identity};
+pub use book::{MasterBook, MasterTrade, SlaveBook};
+pub use command::{Command, MasterNote, MasterSide, Refusal, Signal, SignalNote, Snapshot, SnapshotTrade};
+pub use config::{Config, LinkConfig};
+pub use event::*;
+pub use settings::AccountSettings;
+pub use state::{Account, Connection, Figures, Group, Identity, Link};

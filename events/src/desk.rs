@@ -3,6 +3,7 @@
 mod command;
 mod decide;
 mod event;
+mod pairing;
 mod state;
 
 #[cfg(test)]
@@ -10,4 +11,5 @@ mod tests;
 
 pub use command::{Command, Refusal};
 pub use event::*;
-pub use state::{Desk, Invite, Session, Token, User};
+pub use pairing::{Pairing, TRIES_MAX, TerminalKey};
+pub use state::{Desk, Invite, Session, Stop, Token, User};

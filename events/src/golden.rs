@@ -8,7 +8,7 @@ use crate::account;
 use crate::commit::{Commit, FORMAT, Hash, Head, Header, Reacted, Sealing, pack};
 use crate::desk;
 use crate::event::{Event, Kind, Unknown};
-use crate::id::{Epoch, NodeId, Position, Principal, StreamId, StreamNo};
+use crate::id::{Epoch, NodeId, Position, Principal, Role, StreamId, StreamNo};
 use crate::sample::{self, log::Log};
 use crate::time::{Span, Timestamp};
 use crate::truth::SCHEMA;
@@ -253,6 +253,7 @@ fn small_log() -> Log {
     log.desk(desk::Command::StartSession { session, name: anna, expires_at, peer }).unwrap();
     let (token, name) = (sample::credential(4), "grafana".to_string());
     log.desk(desk::Command::CreateToken { token, name, access, expires_at: None }).unwrap();
+    pair(&mut log, &slave);
     for to in [StreamId::master(&master), StreamId::slave(&slave)] {
         log.now = log.now + Span::seconds(1);
         log.account(&to, account::Command::Register(sample::registered())).unwrap();
@@ -271,6 +272,19 @@ fn small_log() -> Log {
     log.account(&StreamId::slave(&slave), account::Command::CheckSilence).unwrap();
     log.seal();
     log
+}
+
+/// One code that was used, and one that is open and was tried.
+fn pair(log: &mut Log, account: &crate::id::AccountId) {
+    let (role, peer, expires_at) = (Role::Slave, "192.0.2.8".to_string(), log.now + Span::seconds(600));
+    for (number, account) in [(5, Some(account.clone())), (6, None)] {
+        let opened = desk::PairingOpened { pairing: sample::credential(number), account, role: Some(role), expires_at };
+        log.desk(desk::Command::OpenPairing(opened)).unwrap();
+    }
+    let used = desk::PairingUsed { pairing: sample::credential(5), account: account.clone(), role, peer: peer.clone() };
+    log.desk(desk::Command::UsePairing { used, key: sample::credential(7) }).unwrap();
+    let failed = desk::PairingFailed { pairing: sample::credential(6), account: account.clone(), role, peer };
+    log.desk(desk::Command::FailPairing(failed)).unwrap();
 }
 
 /// A changed layout or meaning of the state that keeps its schema number would read old snapshots wrongly.

@@ -86,6 +86,10 @@ decimal!(
     /// A bare number: a ratio, a multiplier, per cent.
     Factor, "a factor", negative: false
 );
+decimal!(
+    /// A bare number that may be below zero; what it counts is said beside it.
+    Number, "a number", negative: true
+);
 
 fn parse(text: &str) -> Result<Decimal, DecimalError> {
     let malformed = || DecimalError::Malformed(text.chars().take(40).collect());

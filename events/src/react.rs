@@ -1,17 +1,36 @@
 //! What follows in other streams: reactions, which are commands with a cause, and effects, which leave the desk.
 
-use crate::account::{self, Account, MasterNote};
+use crate::account::{self, Account, Config, Figures, MasterNote, MasterSide, SignalNote};
 use crate::commit::Reacted;
+use crate::copy::Origin;
+use crate::copy::stop::StopDegree;
+use crate::desk;
+use crate::envelope::Record;
 use crate::event::Event;
-use crate::id::{AccountId, Position, Role, StreamId};
-use crate::reason::{RuntimeStatus, Warnings};
+use crate::id::{AccountId, EventId, Position, Role, StreamId};
+use crate::money::Lots;
+use crate::time::Span;
+use crate::trade::{Change, Order, OrderId, Stamps, Symbol, Ticket};
 use crate::truth::Truth;
+use std::sync::Arc;
 
 /// What leaves the desk once its cause is durable. Wanted state, so that one that is lost in a crash is made good by the next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
+    /// A terminal's registration counts from now on, and earlier ones no longer.
+    Registered { stream: StreamId, epoch: u64, previous: Option<(u64, u64)> },
     /// The terminal's configuration is another one now.
-    ConfigDue { stream: StreamId, status: RuntimeStatus, warnings: Warnings },
+    ConfigDue { stream: StreamId, config: Box<Config> },
+    /// The terminal is asked for all its positions.
+    SnapshotDue { stream: StreamId },
+    /// The terminal has something to do.
+    OrderDue { stream: StreamId, order: Box<Order> },
+    /// The terminal has told all its positions.
+    SnapshotDone { stream: StreamId },
+    /// The terminal need not be told of this order any more.
+    OrderDone { stream: StreamId, order: OrderId, seq: u64 },
+    /// STOP was pressed, or taken back.
+    StopChanged { degree: Option<StopDegree> },
 }
 
 /// A command that an event caused in another stream.
@@ -23,18 +42,16 @@ pub struct Reaction {
     pub command: account::Command,
 }
 
-/// The reactions to an event, in the order of their index. `truth` is the state right after the event.
-pub fn reactions(truth: &Truth, record: &crate::envelope::Record) -> Vec<Reaction> {
+/// The reactions to an event, in the order of their index: at most one for each stream. `truth` is the state right after it.
+pub fn reactions(truth: &Truth, record: &Record) -> Vec<Reaction> {
     let Some(id) = truth.names().get(record.stream) else { return Vec::new() };
     let wanted: Vec<(StreamId, account::Command)> = match (id, &record.event) {
-        (StreamId::Account(Role::Master, master), Event::Account(account::Event::StatusChanged(change))) => {
-            let note = || MasterNote { master: master.clone(), status: change.new, warnings: change.warnings };
-            let slaves = truth.slaves_of(master);
-            slaves.map(|slave| (StreamId::slave(slave), account::Command::NoteMaster(note()))).collect()
-        }
-        (StreamId::Account(Role::Slave, slave), Event::Account(account::Event::LinkAdded(link))) => {
-            let note = account::Command::NoteMaster(status_of(truth, &link.master));
-            vec![(StreamId::slave(slave), note)]
+        (StreamId::Account(role, account), Event::Account(event)) => of_account(truth, record, *role, account, event),
+        (StreamId::Desk, Event::Desk(desk::Event::Stopped(stopped))) => {
+            let stop = account::Command::Stop { degree: stopped.degree, stop: stopped.stop };
+            let holds = |account: &&Account| account.slave_book.as_ref().is_some_and(|book| !book.copies.is_empty());
+            let slaves = truth.accounts().map(|(_, account)| account).filter(holds);
+            slaves.map(|account| (StreamId::slave(&account.id), stop.clone())).collect()
         }
         _ => Vec::new(),
     };
@@ -47,10 +64,124 @@ pub fn reactions(truth: &Truth, record: &crate::envelope::Record) -> Vec<Reactio
     wanted.into_iter().enumerate().map(number).collect()
 }
 
+fn of_account(
+    truth: &Truth,
+    record: &Record,
+    role: Role,
+    account: &AccountId,
+    event: &account::Event,
+) -> Vec<(StreamId, account::Command)> {
+    let to_slaves = |command: account::Command| {
+        truth.slaves_of(account).map(|slave| (StreamId::slave(slave), command.clone())).collect()
+    };
+    match (role, event) {
+        (Role::Master, account::Event::StatusChanged(change)) => {
+            let note = MasterNote { master: account.clone(), status: change.new, warnings: change.warnings };
+            to_slaves(account::Command::NoteMaster(note))
+        }
+        (Role::Master, account::Event::SignalTaken(taken)) => {
+            if truth.slaves_of(account).next().is_none() {
+                return Vec::new();
+            }
+            to_slaves(account::Command::Copy(Arc::new([note_of(truth, record, account, taken)])))
+        }
+        (Role::Master, account::Event::GroupRemoved(_)) => {
+            to_slaves(account::Command::NoteGroupRemoved { master: account.clone() })
+        }
+        (Role::Slave, account::Event::LinkAdded(link)) => {
+            vec![(StreamId::slave(account), account::Command::NoteMaster(status_of(truth, &link.master)))]
+        }
+        (Role::Slave, account::Event::SyncWanted(wanted)) => match open_trades(truth, record, &wanted.master) {
+            notes if notes.is_empty() => Vec::new(),
+            notes => vec![(StreamId::slave(account), account::Command::Copy(notes.into()))],
+        },
+        _ => Vec::new(),
+    }
+}
+
 fn status_of(truth: &Truth, master: &AccountId) -> MasterNote {
     let new = || Account::new(Role::Master, master.clone());
     let evaluated = truth.account(&StreamId::master(master)).map_or_else(|| new().evaluate(), Account::evaluate);
     MasterNote { master: master.clone(), status: evaluated.status, warnings: evaluated.warnings }
+}
+
+/// What slaves are told of a change: all that their decision needs of the master's side.
+fn note_of(truth: &Truth, record: &Record, master: &AccountId, taken: &account::SignalTaken) -> SignalNote {
+    let known = truth.account(&StreamId::master(master));
+    let trade = known.and_then(|known| known.master_book.as_ref()?.trades.get(&taken.change.ticket()));
+    let before = taken.before.as_deref();
+    let (master_lots, master_left) = match (trade, before) {
+        (Some(trade), _) => (trade.lots, trade.trade.lots),
+        (None, before) => (before.map_or(Lots::ZERO, |before| before.lots), Lots::ZERO),
+    };
+    let symbol = match &taken.change {
+        Change::Open(trade) => Some(&trade.symbol),
+        Change::Modify { .. } | Change::Close { .. } => before.map(|before| &before.symbol),
+    };
+    // By the terminal's own clock: how long it took to send what it saw.
+    let sending = taken.seen_at.map_or(Span(0), |seen| record.occurred_at.since(seen).max(Span(0)));
+    SignalNote {
+        master: master.clone(),
+        signal: record.position,
+        cause: cause(truth, record),
+        index: 0,
+        origin: taken.origin,
+        change: taken.change.clone(),
+        before: before.cloned(),
+        master_lots,
+        master_left,
+        received_at: record.received_at,
+        age_at_receipt: sending,
+        stamps: Stamps {
+            broker: taken.broker_at,
+            seen: taken.seen_at,
+            received: Some(record.received_at),
+            decided: None,
+        },
+        group: known.and_then(|known| known.group.as_ref()).map(|group| group.settings.clone()),
+        settings: known.and_then(|known| known.settings.as_ref()).map(|settings| Box::new(settings.copy.clone())),
+        side: side_of(known, taken.change.ticket(), symbol),
+    }
+}
+
+/// A master's open trades, as a slave is told of them when both are connected for the first time. The orders of each have ids of
+/// their own.
+fn open_trades(truth: &Truth, record: &Record, master: &AccountId) -> Vec<SignalNote> {
+    let known = truth.account(&StreamId::master(master));
+    let Some(book) = known.and_then(|known| known.master_book.as_ref()) else { return Vec::new() };
+    let note = |(number, held): (usize, &account::MasterTrade)| {
+        let taken = account::SignalTaken {
+            signal_seq: 0,
+            origin: Origin::Sync,
+            change: Change::Open(held.trade.clone()),
+            before: None,
+            broker_at: None,
+            seen_at: None,
+        };
+        SignalNote { index: number as u32 * ORDERS_A_TRADE_MAX, ..note_of(truth, record, master, &taken) }
+    };
+    book.trades.values().enumerate().map(note).collect()
+}
+
+/// No change of one trade makes more orders than this.
+const ORDERS_A_TRADE_MAX: u32 = 1_000;
+
+fn side_of(known: Option<&Account>, ticket: Ticket, symbol: Option<&Symbol>) -> MasterSide {
+    let Some(known) = known else { return MasterSide::default() };
+    let identity = known.identity.as_deref();
+    let trades = known.master_book.iter().flat_map(|book| &book.trades);
+    let others = trades.filter(|(other, held)| **other != ticket && Some(&held.trade.symbol) == symbol).count();
+    MasterSide {
+        funds: known.figures.as_deref().map(Figures::funds),
+        contract: symbol.and_then(|symbol| identity?.contracts.get(symbol).cloned()),
+        affixes: identity.map(|identity| identity.affixes.clone()).unwrap_or_default(),
+        currency: identity.map(|identity| identity.currency.clone()).unwrap_or_default(),
+        others_in_symbol: others as u32,
+    }
+}
+
+fn cause(truth: &Truth, record: &Record) -> uuid::Uuid {
+    truth.desk_id().map_or(uuid::Uuid::nil(), |desk| EventId::derive(desk, record.position, record.recorded_at).0)
 }
 
 #[cfg(test)]

@@ -99,6 +99,39 @@ warnings! {
     MasterAutoTradingDisabled = 5 "master_auto_trading_disabled" 60;
     NoMasterAssigned = 6 "no_master_assigned" 70;
     MasterClusterDegraded = 7 "master_cluster_degraded" 80;
+    ClockSkew = 8 "clock_skew" 90;
+    SymbolUnmapped = 9 "symbol_unmapped" 100;
+    LotBelowMin = 10 "lot_below_min" 110;
+    StaleAccount = 11 "stale_account" 120;
+    DuplicateEa = 12 "duplicate_ea" 130;
+    LimitNear = 13 "limit_near" 140;
+    LimitHit = 14 "limit_hit" 150;
+    UnknownPosition = 15 "unknown_position" 160;
+    VolumeDrift = 16 "volume_drift" 170;
+    OrderUnproven = 17 "order_unproven" 180;
+    LogBehindTerminal = 18 "log_behind_terminal" 190;
+    EaVersionOld = 19 "ea_version_old" 200;
+}
+
+impl Serialize for Warning {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(self.code())
+        } else {
+            serializer.serialize_u8(*self as u8)
+        }
+    }
+}
+impl<'de> Deserialize<'de> for Warning {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let unknown = |what: String| serde::de::Error::custom(format!("unknown warning `{what}`"));
+        if deserializer.is_human_readable() {
+            let code = String::deserialize(deserializer)?;
+            return Warning::ALL.iter().copied().find(|warning| warning.code() == code).ok_or_else(|| unknown(code));
+        }
+        let bit = u8::deserialize(deserializer)?;
+        Warning::ALL.iter().copied().find(|warning| *warning as u8 == bit).ok_or_else(|| unknown(bit.to_string()))
+    }
 }
 
 /// A set of warnings; lists come out sorted by priority.
@@ -110,6 +143,9 @@ impl Warnings {
 
     pub fn with(self, warning: Warning) -> Self {
         Warnings(self.0 | 1 << warning as u32)
+    }
+    pub fn without(self, warning: Warning) -> Self {
+        Warnings(self.0 & !(1 << warning as u32))
     }
     pub fn union(self, other: Warnings) -> Self {
         Warnings(self.0 | other.0)

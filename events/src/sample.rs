@@ -6,10 +6,10 @@ use crate::account::{self, HeartbeatSeen, HeartbeatSeenV1, Registered, StateHash
 use crate::answer::{Answer, Answered, BodyHash, Denial, Status};
 use crate::codec;
 use crate::commit::Hash;
-use crate::desk::{self, Access, SessionEnd, Settings};
+use crate::desk::{self, Access, KeyEnd, PairingEnd, SessionEnd, Settings};
 use crate::envelope::Record;
 use crate::event::{Event, Kind};
-use crate::id::{AccountId, CommandId, CredentialId, DeskId, Position, Principal, StreamNo, UserName, Version};
+use crate::id::{AccountId, CommandId, CredentialId, DeskId, Position, Principal, Role, StreamNo, UserName, Version};
 use crate::reason::{Reason, RuntimeStatus, Warning, Warnings};
 use crate::time::{Span, Timestamp};
 use uuid::Uuid;
@@ -135,6 +135,33 @@ pub fn desk_events() -> Vec<desk::Event> {
         Event::ClockStepped(ClockStepped { by: Span::seconds(-90) }),
         Event::ServerStarted(ServerStarted { node: "node-1".into(), build: "0.1.0+def".into(), desk_time: at(4) }),
         Event::TelemetryCut(TelemetryCut { through: Position(12_345), base_hash: Hash([0xba; 32]), events: 678 }),
+        Event::PairingOpened(PairingOpened {
+            pairing: credential(8),
+            account: Some(account_id("IC_Markets_12")),
+            role: Some(Role::Slave),
+            expires_at: at(5),
+        }),
+        Event::PairingFailed(PairingFailed {
+            pairing: credential(9),
+            account: account_id("IC_Markets_13"),
+            role: Role::Master,
+            peer: "192.0.2.8".into(),
+        }),
+        Event::PairingUsed(PairingUsed {
+            pairing: credential(10),
+            account: account_id("IC_Markets_14"),
+            role: Role::Slave,
+            peer: "192.0.2.9".into(),
+        }),
+        Event::PairingEnded(PairingEnded { pairing: credential(11), why: PairingEnd::TooManyTries }),
+        Event::KeyIssued(KeyIssued { key: credential(12), account: account_id("IC_Markets_15"), role: Role::Master }),
+        Event::KeyRevoked(KeyRevoked {
+            key: credential(13),
+            account: account_id("IC_Markets_16"),
+            role: Role::Slave,
+            why: KeyEnd::Replaced,
+        }),
+        Event::SecretsResealed(SecretsResealed { master_key: "3f9a1c20b7e4d581".into(), sealed: 17 }),
     ]
 }
 
@@ -208,6 +235,13 @@ pub fn words() -> Vec<(&'static str, Vec<u8>, serde_json::Value)> {
     let (out, revoked, expired) = (SessionEnd::LoggedOut, SessionEnd::Revoked, SessionEnd::Expired);
     for why in [out, revoked, expired, SessionEnd::PasswordChanged, SessionEnd::UserRemoved] {
         words.push(word("session_end", &why));
+    }
+    use PairingEnd::{Cancelled, Expired, Replaced, TooManyTries};
+    for why in [Expired, Cancelled, TooManyTries, Replaced] {
+        words.push(word("pairing_end", &why));
+    }
+    for why in [KeyEnd::Revoked, KeyEnd::Replaced] {
+        words.push(word("key_end", &why));
     }
     let (token, anna) = (Principal::Token(credential(1)), Principal::User(user("anna")));
     for principal in [Principal::Desk, Principal::Terminal, Principal::Operator, anna, token] {

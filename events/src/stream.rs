@@ -1,5 +1,7 @@
 //! The rule of every stream: commands are decided on a state, events change it, and neither asks anybody anything.
 
+use crate::copy::settings::Overrides;
+use crate::copy::stop::StopDegree;
 use crate::desk::Settings;
 use crate::id::{Position, Version};
 use crate::time::Timestamp;
@@ -27,6 +29,10 @@ pub struct Seen<'a> {
     pub listening_since: Timestamp,
     pub settings: &'a Settings,
     pub locked: bool,
+    /// When the message was sent, by its sender's clock.
+    pub sent_at: Timestamp,
+    pub copy_defaults: &'a Overrides,
+    pub stopped: Option<StopDegree>,
 }
 
 /// Where and when an event stands in the log.

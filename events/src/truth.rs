@@ -4,7 +4,7 @@ use crate::account::{self, Account};
 use crate::answer::Answers;
 use crate::codec;
 use crate::commit::Hash;
-use crate::desk::{self, Desk, Settings};
+use crate::desk::{self, Desk};
 use crate::envelope::Record;
 use crate::event::Event;
 use crate::id::{AccountId, DeskId, Position, Role, StreamId, StreamNo, Version};
@@ -23,7 +23,7 @@ pub struct Truth {
     time: Timestamp,
     names: Names,
     slots: Vec<Slot>,
-    /// Who follows a master: derived from links, kept beside them for speed.
+    /// Who follows a master, or still holds copies of its trades: derived from links, kept beside them for speed.
     followers: BTreeMap<AccountId, BTreeSet<AccountId>>,
     /// Streams whose records are not believed: their events are passed over, their commands refused.
     quarantined: BTreeSet<StreamId>,
@@ -74,6 +74,14 @@ impl From<Names> for Vec<StreamId> {
     fn from(names: Names) -> Self {
         names.ids
     }
+}
+
+/// When a message was sent, came in, and is decided about.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    pub now: Timestamp,
+    pub received_at: Timestamp,
+    pub sent_at: Timestamp,
 }
 
 /// A record that cannot follow what came before it.
@@ -208,17 +216,44 @@ impl Truth {
     }
 
     /// What a decision may look at.
-    pub fn seen<'a>(&'a self, now: Timestamp, received_at: Timestamp, fallback: &'a Settings) -> Seen<'a> {
-        match self.desk() {
-            Some(desk) => Seen {
-                now,
-                received_at,
-                listening_since: desk.listening_since,
-                settings: &desk.settings,
-                locked: desk.locked.is_some(),
-            },
-            None => Seen { now, received_at, listening_since: Timestamp::ZERO, settings: fallback, locked: false },
+    pub fn seen<'a>(&'a self, times: Times, unopened: &'a Desk) -> Seen<'a> {
+        let desk = self.desk().unwrap_or(unopened);
+        Seen {
+            now: times.now,
+            received_at: times.received_at,
+            sent_at: times.sent_at,
+            listening_since: desk.listening_since,
+            settings: &desk.settings,
+            locked: desk.locked.is_some(),
+            copy_defaults: &desk.copy_defaults,
+            stopped: desk.stopped.as_ref().map(|stop| stop.degree),
         }
+    }
+
+    /// The accounts on the way from one to another by who copies whom, where a new link from `master` to `slave` would close a
+    /// circle: the slave's account is a master, too, and what it does comes back to it.
+    pub fn circle(&self, slave: &AccountId, master: &AccountId) -> Option<Vec<AccountId>> {
+        let mut from: BTreeMap<&AccountId, &AccountId> = BTreeMap::new();
+        let mut open = vec![slave];
+        while let Some(at) = open.pop() {
+            if at == master {
+                let mut way = vec![master.clone()];
+                let mut step = at;
+                while let Some(before) = from.get(step) {
+                    way.push((*before).clone());
+                    step = before;
+                }
+                way.reverse();
+                return Some(way);
+            }
+            for next in self.slaves_of(at) {
+                if next != slave && !from.contains_key(next) {
+                    from.insert(next, at);
+                    open.push(next);
+                }
+            }
+        }
+        None
     }
 
     /// The number of the stream and whether it is new.
@@ -268,7 +303,7 @@ impl Truth {
             (State::Account(account), Event::Account(event)) => {
                 account.evolve(event, &record.stamp());
                 if let StreamId::Account(Role::Slave, slave) = id {
-                    follow(&mut self.followers, slave, event);
+                    follow(&mut self.followers, slave, account, event);
                 }
             }
             (State::Desk(desk), Event::Desk(event)) => desk.evolve(event, &record.stamp()),
@@ -317,8 +352,10 @@ impl Truth {
 #[derive(Serialize)]
 struct DeskView<'a> {
     id: Option<DeskId>,
-    settings: &'a Settings,
+    settings: &'a desk::Settings,
     locked: &'a Option<crate::reason::Reason>,
+    copy_defaults: &'a crate::copy::settings::Overrides,
+    stopped: &'a Option<desk::Stop>,
     users: BTreeMap<String, &'a desk::User>,
     invites: Vec<&'a desk::Invite>,
     sessions: BTreeMap<String, &'a desk::Session>,
@@ -334,6 +371,8 @@ impl<'a> DeskView<'a> {
             id: desk.id,
             settings: &desk.settings,
             locked: &desk.locked,
+            copy_defaults: &desk.copy_defaults,
+            stopped: &desk.stopped,
             users: desk.users.iter().map(|(name, user)| (name.to_string(), user)).collect(),
             invites: desk.invites.values().collect(),
             sessions: desk.sessions.iter().map(|(id, session)| (id.to_string(), session)).collect(),
@@ -345,20 +384,25 @@ impl<'a> DeskView<'a> {
     }
 }
 
-fn follow(followers: &mut BTreeMap<AccountId, BTreeSet<AccountId>>, slave: &AccountId, event: &account::Event) {
-    match event {
-        account::Event::LinkAdded(link) => {
-            followers.entry(link.master.clone()).or_default().insert(slave.clone());
+/// A removed link is followed until its last copy is over.
+fn follow(
+    followers: &mut BTreeMap<AccountId, BTreeSet<AccountId>>,
+    slave: &AccountId,
+    account: &Account,
+    event: &account::Event,
+) {
+    let (account::Event::LinkAdded(account::LinkAdded { master, .. })
+    | account::Event::LinkEnded(account::LinkEnded { master })) = event
+    else {
+        return;
+    };
+    if account.links.contains_key(master) {
+        followers.entry(master.clone()).or_default().insert(slave.clone());
+    } else if let Some(slaves) = followers.get_mut(master) {
+        slaves.remove(slave);
+        if slaves.is_empty() {
+            followers.remove(master);
         }
-        account::Event::LinkRemoved(link) => {
-            if let Some(slaves) = followers.get_mut(&link.master) {
-                slaves.remove(slave);
-                if slaves.is_empty() {
-                    followers.remove(&link.master);
-                }
-            }
-        }
-        _ => {}
     }
 }
 

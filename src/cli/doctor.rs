@@ -4,8 +4,9 @@ use super::Shared;
 use super::output::{CliError, Column, Done, Exit, print};
 use super::target::{block_on, config};
 use crate::ambient;
-use crate::config::Config;
+use crate::config::{Config, master_key_beside};
 use crate::offline::Offline;
+use crate::seal::MasterFile;
 use crate::store::sqlite::FILE;
 use crate::store::{Mode, SqliteOptions, SqliteStore, Store, StoreConfig};
 use clap::Args;
@@ -246,13 +247,13 @@ async fn append(dir: &Path, count: u64, durable: bool) -> Done {
     }
     let options = SqliteOptions { durable, now: ambient::wall(), ..SqliteOptions::default() };
     let store = SqliteStore::open(dir, Mode::Write, options).await?;
-    let mut desk = Offline::over(Store::Sqlite(store)).await?;
+    let mut desk = Offline::over(Store::Sqlite(store), MasterFile::at(master_key_beside(dir))).await?;
     acknowledge(desk.store().head().await?.position.0)?;
     let account = AccountId::new("Doctor_1").map_err(|error| CliError::failed(error.to_string()))?;
     let stream = StreamId::Account(Role::Master, account);
     for round in 0..count {
         let (command, by, id) = match round {
-            0 => (account::Command::Register(registered()), Principal::Operator, Some(CommandId(ambient::uuid_v7()))),
+            0 => (account::Command::Register(Box::new(registered())), Principal::Operator, Some(CommandId(ambient::uuid_v7()))),
             _ => (account::Command::Heartbeat(heartbeat(round)), Principal::Terminal, None),
         };
         let reply = desk.ask(stream.clone(), Command::Account(command), by, id).await?;
@@ -293,5 +294,6 @@ fn registered() -> Registered {
         leverage: 1,
         trade_allowed: true,
         ea_version: text(env!("CARGO_PKG_VERSION")),
+        ..Registered::default()
     }
 }

@@ -392,10 +392,12 @@ fn say(text: &str) -> Result<(), CliError> {
     super::print(&format!("{text}\n")).map(drop)
 }
 
-fn key_error(error: KeyError) -> CliError {
+pub(super) fn key_error(error: KeyError) -> CliError {
     match error {
         KeyError::PasswordLength => CliError::usage(error.to_string()),
         KeyError::Hash(_) | KeyError::Store(_) => CliError::failed(error.to_string()),
+        KeyError::NothingSealed => CliError::new(Exit::Conflict, error.to_string()),
+        KeyError::Seal(_) | KeyError::Row { .. } => CliError::new(Exit::Blocked, error.to_string()),
     }
 }
 

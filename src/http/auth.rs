@@ -332,6 +332,10 @@ impl From<KeyError> for Problem {
         match error {
             KeyError::PasswordLength => Problem::invalid("password", error),
             KeyError::Hash(_) => Problem::new(500, "hash_failed", error.to_string()),
+            KeyError::Seal(ref why) | KeyError::Row { source: ref why, .. } => {
+                Problem::new(503, why.code(), error.to_string())
+            }
+            KeyError::NothingSealed => Problem::new(409, "nothing_sealed", error.to_string()),
             KeyError::Store(fault) => fault.into(),
         }
     }

@@ -1,6 +1,6 @@
 //! The OpenAPI document of everything under `/api`.
 
-use super::{accounts, auth, desk, events, log, ops, people};
+use super::{accounts, auth, desk, events, frames, groups, log, ops, people};
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
 
@@ -38,6 +38,20 @@ use utoipa::OpenApi;
         accounts::link,
         accounts::unlink,
         accounts::heartbeats,
+        groups::list,
+        groups::create,
+        groups::one,
+        groups::change,
+        groups::remove,
+        groups::toggle,
+        groups::members,
+        groups::add_member,
+        groups::one_member,
+        groups::set_member,
+        groups::remove_member,
+        groups::toggle_member,
+        frames::session,
+        frames::uplink,
         events::list,
         events::one,
         events::log,

@@ -18,7 +18,6 @@ use tidehelm_events::desk::{self, ClockStepped, ServerStarted};
 use tidehelm_events::event::{Event, Unknown};
 use tidehelm_events::id::{DeskId, NodeId, Position, StreamId};
 use tidehelm_events::react::Effect;
-use tidehelm_events::reason::{RuntimeStatus, Warnings};
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::truth::SCHEMA;
 use tidehelm_events::view::Fold;
@@ -56,12 +55,11 @@ pub struct Process {
 }
 
 /// What a terminal must be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Epoch of the desk that sent it, and its count there: a later one wins.
     pub number: (u64, u64),
-    pub status: RuntimeStatus,
-    pub warnings: Warnings,
+    pub config: account::Config,
 }
 
 /// A desk that is ready.
@@ -95,9 +93,9 @@ impl Process {
     pub fn revision(&self, stream: &StreamId) -> Option<tidehelm_events::id::Version> {
         Some(self.serving.as_ref()?.fold.truth.slot_of(stream)?.revision())
     }
-    fn owe(&mut self, epoch: u64, stream: StreamId, status: RuntimeStatus, warnings: Warnings) {
+    fn owe(&mut self, epoch: u64, stream: StreamId, config: account::Config) {
         self.configs += 1;
-        self.outbox.insert(stream, Config { number: (epoch, self.configs), status, warnings });
+        self.outbox.insert(stream, Config { number: (epoch, self.configs), config });
     }
 }
 
@@ -208,7 +206,7 @@ impl World {
         process.outbox.clear();
         for (_, account) in restored.fold.truth.accounts() {
             let stream = StreamId::Account(account.role, account.id.clone());
-            process.owe(head.epoch.0, stream, account.status, account.warnings);
+            process.owe(head.epoch.0, stream, account.config());
         }
         let limits = match self.mutant {
             Some(Mutant::BatchUnbounded) => Limits { batch_events_max: usize::MAX, ..self.climate.limits },
@@ -472,10 +470,10 @@ impl World {
 
     fn send_configs(&mut self, number: u64) {
         let Some(process) = self.processes.get(&number) else { return };
-        let due: Vec<_> = process.outbox.iter().map(|(stream, config)| (stream.clone(), *config)).collect();
+        let due: Vec<_> = process.outbox.iter().map(|(stream, config)| (stream.clone(), config.clone())).collect();
         for (stream, config) in due {
             for delay in self.deliveries() {
-                let stream = stream.clone();
+                let (stream, config) = (stream.clone(), Box::new(config.clone()));
                 self.agenda.plan(self.now + delay, Happening::Config { stream, config, process: number });
             }
         }
@@ -631,9 +629,8 @@ impl World {
         for effect in effects {
             self.counts.effects += 1;
             self.auditor.effect(&effect)?;
-            let Effect::ConfigDue { stream, status, warnings } = effect;
-            if let Some(process) = self.processes.get_mut(&number) {
-                process.owe(epoch, stream, status, warnings);
+            if let (Effect::ConfigDue { stream, config }, Some(process)) = (effect, self.processes.get_mut(&number)) {
+                process.owe(epoch, stream, *config);
             }
         }
         self.compare(number, &batch)?;
@@ -777,10 +774,12 @@ impl World {
         for record in unpacked.records {
             let names = process.serving.as_ref().map(|serving| serving.journal.truth().names());
             let stream = names.and_then(|names| names.get(record.stream).cloned());
-            let (Event::Account(account::Event::StatusChanged(change)), Some(stream)) = (record.event, stream) else {
-                continue;
-            };
-            self.auditor.effect(&Effect::ConfigDue { stream, status: change.new, warnings: change.warnings })?;
+            let (Event::Account(event), Some(stream)) = (record.event, stream) else { continue };
+            if let account::Event::StatusChanged(_) = event {
+                let account = process.serving.as_ref().and_then(|serving| serving.journal.truth().account(&stream));
+                let Some(config) = account.map(account::Account::config) else { continue };
+                self.auditor.effect(&Effect::ConfigDue { stream, config: Box::new(config) })?;
+            }
         }
         Ok(())
     }

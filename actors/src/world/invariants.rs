@@ -139,8 +139,9 @@ pub struct Auditor {
     obligations: Vec<Obligation>,
     noted: BTreeSet<(StreamNo, Position)>,
     owed_at: BTreeMap<Position, Vec<Owed>>,
-    status_changes: BTreeMap<StreamId, Vec<(RuntimeStatus, Warnings)>>,
-    effects_seen: BTreeMap<StreamId, usize>,
+    /// What each number of a configuration stands for, and which of them left.
+    configs: BTreeMap<(StreamId, u64), Box<account::Config>>,
+    configs_told: BTreeSet<(StreamId, u64)>,
     pub reactions: u64,
     pub heartbeats: u64,
     pub offline: u64,
@@ -300,8 +301,6 @@ impl Auditor {
             account::Event::HeartbeatSeen(_) => self.heartbeats += 1,
             account::Event::Disconnected(_) => self.offline += 1,
             account::Event::StatusChanged(change) => {
-                let changes = self.status_changes.entry(stream.clone()).or_default();
-                changes.push((change.new, change.warnings));
                 if *role == Role::Master {
                     for (index, slave) in (1..).zip(self.reference.followers(account)) {
                         let (master, status, warnings) = (account.clone(), change.new, change.warnings);
@@ -315,16 +314,26 @@ impl Auditor {
                 let note = self.note_of(&link.master);
                 self.oblige(record.position, 1, account, note);
             }
-            account::Event::LinkRemoved(link) => {
+            account::Event::LinkEnded(link) => {
                 self.known.remove(&(stream.clone(), link.master.clone()));
             }
             account::Event::MasterNoted(note) => self.noted(stream, record, note)?,
             _ => {}
         }
+        self.remember_config(stream, event);
         for obligation in self.obligations.iter_mut().filter(|obligation| obligation.slave == *stream) {
             obligation.moot |= is_moot(&self.known, obligation);
         }
         Ok(())
+    }
+
+    fn remember_config(&mut self, stream: &StreamId, event: &account::Event) {
+        if let account::Event::HeartbeatSeen(_) = event {
+            return;
+        }
+        let Some(account) = self.fold.truth.account(stream) else { return };
+        let key = (stream.clone(), account.config_version);
+        self.configs.insert(key, Box::new(account.config()));
     }
 
     fn note_of(&self, master: &AccountId) -> MasterNoted {
@@ -412,6 +421,12 @@ impl Auditor {
             let expected = self.reference.expected(role, &id);
             let at = self.head.position;
             hold!(found == expected, Agreement, "{stream} is {found:?} at {at}, the table says {expected:?}");
+            for (master, link) in &account.links {
+                let found = (link.status.code(), link.warnings.codes());
+                let expected = self.reference.expected_link(&id, master);
+                let link = format!("{stream} with {master}");
+                hold!(found == expected, Agreement, "{link} is {found:?} at {at}, the table says {expected:?}");
+            }
         }
         Ok(())
     }
@@ -442,12 +457,11 @@ impl Auditor {
 
     /// An effect is about to leave.
     pub fn effect(&mut self, effect: &Effect) -> Checked {
-        let Effect::ConfigDue { stream, status, warnings } = effect;
-        let changes = self.status_changes.get(stream).map_or(&[][..], Vec::as_slice);
-        let seen = self.effects_seen.entry(stream.clone()).or_default();
-        *seen += 1;
-        let durable = changes.contains(&(*status, *warnings)) && *seen <= changes.len();
-        hold!(durable, DurableEffects, "{effect:?} leaves, its event is not in the log");
+        if let Effect::ConfigDue { stream, config } = effect {
+            let known = self.configs.get(&(stream.clone(), config.version));
+            let first = self.configs_told.insert((stream.clone(), config.version));
+            hold!(known == Some(config) && first, DurableEffects, "{effect:?} leaves, its event is not in the log");
+        }
         Ok(())
     }
 

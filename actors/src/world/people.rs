@@ -223,8 +223,8 @@ impl World {
             StreamId::Desk => Command::Desk(self.wish_for_desk()),
             StreamId::Account(..) => Command::Account(match self.rng.below(10) {
                 0..=4 => account::Command::SetIntent { enabled: self.rng.permille(700) },
-                5..=7 => account::Command::Link { master: self.a_master() },
-                _ => account::Command::Unlink { master: self.a_master() },
+                5..=7 => account::Command::Link { master: self.a_master(), enabled: true, settings: Box::default() },
+                _ => account::Command::Unlink { master: self.a_master(), wind_down: None, expected: None },
             }),
         }
     }

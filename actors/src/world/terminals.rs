@@ -110,7 +110,7 @@ impl World {
         let stormy = self.is_stormy();
         let broker = if stormy && self.rng.permille(100) { "Other" } else { "Broker" };
         let name = if stormy && self.rng.permille(200) { "a\nb" } else { "name" };
-        let registered = account::Command::Register(Registered {
+        let registered = account::Command::Register(Box::new(Registered {
             platform: "mt5".into(),
             broker: broker.into(),
             server: "live".into(),
@@ -119,7 +119,8 @@ impl World {
             leverage: 100,
             trade_allowed: self.terminals[terminal].allowed,
             ea_version: "1".into(),
-        });
+            ..Registered::default()
+        }));
         match self.rng.below(3) {
             0 => self.send_without_id(terminal, registered),
             _ => self.ask_as_terminal(terminal, registered),
@@ -154,11 +155,12 @@ impl World {
     /// A configuration reaches the terminal, which takes the latest and says so.
     pub(super) fn config(&mut self, stream: &StreamId, config: Config, process: u64) {
         let Some(terminal) = self.terminals.iter_mut().find(|terminal| terminal.stream == *stream) else { return };
-        if terminal.config.is_none_or(|known| known.number < config.number) {
+        let seen = config.number;
+        if terminal.config.as_ref().is_none_or(|known| known.number < seen) {
             terminal.config = Some(config);
         }
         for delay in self.deliveries() {
-            let (stream, seen) = (stream.clone(), config.number);
+            let stream = stream.clone();
             self.agenda.plan(self.now + delay, Happening::Acknowledged { process, stream, seen });
         }
     }

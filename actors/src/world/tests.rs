@@ -90,7 +90,7 @@ fn order(to: StreamId, command: account::Command, key: Option<&str>) -> Order {
 }
 
 fn register(name: &str) -> account::Command {
-    account::Command::Register(Registered {
+    account::Command::Register(Box::new(Registered {
         platform: "mt5".into(),
         broker: "Broker".into(),
         server: "live".into(),
@@ -99,7 +99,8 @@ fn register(name: &str) -> account::Command {
         leverage: 100,
         trade_allowed: true,
         ea_version: "1".into(),
-    })
+        ..Registered::default()
+    }))
 }
 
 fn heartbeat() -> account::Command {

@@ -37,8 +37,19 @@ pub fn own(role: Role, inputs: Inputs) -> Evaluation {
     Evaluation { status: if ready { RuntimeStatus::Connected } else { RuntimeStatus::Disabled }, warnings }
 }
 
-/// A slave over all the masters that it follows: one that is not connected keeps it on standby.
-pub fn cluster(slave: Inputs, masters: impl IntoIterator<Item = Evaluation>) -> Evaluation {
+/// One link: not ready 0, ready while the master is not 1, both ready 2. The master's warnings always show.
+pub fn member(slave: Inputs, master: Evaluation) -> Evaluation {
+    let own = own(Role::Slave, slave);
+    let status = match (own.status, master.status) {
+        (RuntimeStatus::Connected, RuntimeStatus::Connected) => RuntimeStatus::Connected,
+        (RuntimeStatus::Connected, _) => RuntimeStatus::Enabled,
+        _ => RuntimeStatus::Disabled,
+    };
+    Evaluation { status, warnings: own.warnings.union(master.warnings) }
+}
+
+/// A slave over all the masters that it follows. One that is not connected keeps it on standby, unless any one is enough.
+pub fn cluster(slave: Inputs, masters: impl IntoIterator<Item = Evaluation>, all_required: bool) -> Evaluation {
     let own = own(Role::Slave, slave);
     let (mut count, mut connected, mut warnings) = (0, 0, own.warnings);
     for master in masters {
@@ -51,8 +62,9 @@ pub fn cluster(slave: Inputs, masters: impl IntoIterator<Item = Evaluation>) -> 
     } else if connected < count {
         warnings = warnings.with(Warning::MasterClusterDegraded);
     }
+    let enough = if all_required { connected == count } else { connected > 0 };
     let status = match own.status {
-        RuntimeStatus::Connected if count > 0 && connected == count => RuntimeStatus::Connected,
+        RuntimeStatus::Connected if count > 0 && enough => RuntimeStatus::Connected,
         RuntimeStatus::Connected => RuntimeStatus::Enabled,
         _ => RuntimeStatus::Disabled,
     };

@@ -55,6 +55,20 @@ pub enum LegState {
 }
 
 impl Leg {
+    pub fn sent(order: OrderId, entry: Entry, asked: Lots) -> Self {
+        Leg {
+            order,
+            entry,
+            asked,
+            state: LegState::Sent,
+            filled: Lots::ZERO,
+            told_to_close: Lots::ZERO,
+            closed: Lots::ZERO,
+            ticket: None,
+            price: None,
+        }
+    }
+
     /// What it will be once everything that was told has happened: what was asked for counts as filled until the broker says.
     pub fn left(&self) -> Lots {
         let base = match self.state {

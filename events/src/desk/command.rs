@@ -2,9 +2,12 @@
 
 use super::event::*;
 use crate::answer::{Denial, Status};
-use crate::id::{CredentialId, DeskId, UserName};
+use crate::copy::settings::{Invalid, Overrides};
+use crate::copy::stop::StopDegree;
+use crate::id::{AccountId, CredentialId, DeskId, UserName};
 use crate::reason::Reason;
 use crate::time::Timestamp;
+use uuid::Uuid;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -17,6 +20,16 @@ pub enum Command {
         reason: Reason,
     },
     Unlock {
+        reason: Reason,
+    },
+    ChangeCopyDefaults(Box<Overrides>),
+    /// `stop` names this STOP: the orders that it causes are named by it.
+    Stop {
+        degree: StopDegree,
+        reason: Reason,
+        stop: Uuid,
+    },
+    Resume {
         reason: Reason,
     },
     Invite {
@@ -67,6 +80,21 @@ pub enum Command {
     RevokeToken {
         token: CredentialId,
     },
+    OpenPairing(PairingOpened),
+    /// Somebody had the code wrong.
+    FailPairing(PairingFailed),
+    /// Somebody had the code right, and there is a key for them.
+    UsePairing {
+        used: PairingUsed,
+        key: CredentialId,
+    },
+    CancelPairing {
+        pairing: CredentialId,
+    },
+    RevokeKey {
+        key: CredentialId,
+    },
+    NoteResealed(SecretsResealed),
     NoteDenied(AccessDenied),
     NoteStranger(StrangerRefused),
     NoteClockStep(ClockStepped),
@@ -84,6 +112,12 @@ pub enum Refusal {
     LockedAlready(Reason),
     #[error("the desk is not locked")]
     NotLocked,
+    #[error("{}: {}", .0.field, .0.why)]
+    CopyDefaultInvalid(Invalid),
+    #[error("the desk is stopped already, as far as `{}`; resume first if it should be less", .0.as_str())]
+    StoppedAlready(StopDegree),
+    #[error("the desk is not stopped")]
+    NotStopped,
     #[error("a user {0} exists already")]
     UserKnown(UserName),
     #[error("there is no user {0}")]
@@ -100,6 +134,14 @@ pub enum Refusal {
     TokenName,
     #[error("a desk has at most {0} of these; remove one first")]
     Full(usize),
+    #[error("this code is not known: it is mistyped, was used, has expired or was tried too often; ask for a new one")]
+    PairingUnknown,
+    #[error("this code is for another account or role; it was not used up, and this counts as a wrong try")]
+    PairingElsewhere,
+    #[error("{0} has had a key before, so that only a code that names it gives it another one")]
+    PairingUnnamed(AccountId),
+    #[error("there is no such key")]
+    KeyUnknown,
 }
 
 impl Refusal {
@@ -109,6 +151,11 @@ impl Refusal {
             Refusal::SettingInvalid { field, .. } => ("setting_invalid", Status::Invalid, Some(*field)),
             Refusal::LockedAlready(_) => ("locked_already", Status::Conflict, None),
             Refusal::NotLocked => ("not_locked", Status::Conflict, None),
+            Refusal::CopyDefaultInvalid(invalid) => {
+                ("setting_invalid", Status::Invalid, Some(invalid.field.as_str()))
+            }
+            Refusal::StoppedAlready(_) => ("stopped_already", Status::Conflict, Some("degree")),
+            Refusal::NotStopped => ("not_stopped", Status::Conflict, None),
             Refusal::UserKnown(_) => ("user_known", Status::Conflict, Some("name")),
             Refusal::UserUnknown(_) => ("user_unknown", Status::NotFound, None),
             Refusal::LastAdmin(_) => ("last_admin", Status::Conflict, None),
@@ -117,6 +164,10 @@ impl Refusal {
             Refusal::TokenUnknown => ("token_unknown", Status::NotFound, None),
             Refusal::TokenName => ("token_name_invalid", Status::Invalid, Some("name")),
             Refusal::Full(_) => ("full", Status::Conflict, None),
+            Refusal::PairingUnknown => ("pairing_unknown", Status::NotFound, Some("code")),
+            Refusal::PairingElsewhere => ("pairing_elsewhere", Status::Forbidden, Some("account")),
+            Refusal::PairingUnnamed(_) => ("pairing_unnamed", Status::Forbidden, Some("account")),
+            Refusal::KeyUnknown => ("key_unknown", Status::NotFound, None),
         };
         Denial { code: code.into(), detail: self.to_string(), status, field: field.map(Into::into) }
     }

@@ -3,9 +3,14 @@
 use super::command::{Command, Refusal};
 use super::event::*;
 use super::state::{Desk, Invite};
+use crate::copy::settings::{Overrides, validate};
+use crate::copy::stop::StopDegree;
 use crate::id::{CredentialId, UserName};
+use crate::react::Effect;
+use crate::reason::Reason;
 use crate::stream::{Decision, Seen, Stamp, Stream};
 use crate::time::Timestamp;
+use uuid::Uuid;
 
 const USERS_MAX: usize = 1_000;
 const SESSIONS_MAX: usize = 10_000;
@@ -28,6 +33,9 @@ impl Stream for Desk {
                 Some(_) => vec![Event::Unlocked(Unlocked { reason })],
                 None => return Err(Refusal::NotLocked),
             },
+            Command::ChangeCopyDefaults(defaults) => self.change_copy_defaults(defaults)?,
+            Command::Stop { degree, reason, stop } => return self.stop(degree, reason, stop),
+            Command::Resume { reason } => return self.resume(reason),
             Command::Invite { name, access, credential, expires_at } => {
                 self.invite(UserInvited { name, access, credential, expires_at }, seen.now)?
             }
@@ -53,6 +61,12 @@ impl Stream for Desk {
                 true => vec![Event::TokenRevoked(TokenRevoked { token })],
                 false => return Err(Refusal::TokenUnknown),
             },
+            Command::OpenPairing(opened) => self.open_pairing(opened, seen.now)?,
+            Command::FailPairing(failed) => self.fail_pairing(failed, seen.now)?,
+            Command::UsePairing { used, key } => self.use_pairing(used, key, seen.now)?,
+            Command::CancelPairing { pairing } => self.cancel_pairing(pairing)?,
+            Command::RevokeKey { key } => self.revoke_key(key)?,
+            Command::NoteResealed(resealed) => vec![Event::SecretsResealed(resealed)],
             Command::NoteDenied(denied) => vec![Event::AccessDenied(denied)],
             Command::NoteStranger(stranger) => vec![Event::StrangerRefused(stranger)],
             Command::NoteClockStep(step) => vec![Event::ClockStepped(step)],
@@ -91,6 +105,29 @@ impl Desk {
             return Ok(vec![]);
         }
         Ok(vec![Event::SettingsChanged(SettingsChanged { settings })])
+    }
+
+    fn change_copy_defaults(&self, defaults: Box<Overrides>) -> Result<Vec<Event>, Refusal> {
+        validate(&defaults).map_err(Refusal::CopyDefaultInvalid)?;
+        let same = defaults == self.copy_defaults;
+        Ok(if same { vec![] } else { vec![Event::CopyDefaultsChanged(CopyDefaultsChanged { defaults })] })
+    }
+
+    /// It can go further, and not less far: for that it is taken back.
+    fn stop(&self, degree: StopDegree, reason: Reason, stop: Uuid) -> Result<Decision<Event>, Refusal> {
+        if let Some(known) = self.stopped.as_ref().filter(|known| known.degree >= degree) {
+            return Err(Refusal::StoppedAlready(known.degree));
+        }
+        let events = vec![Event::Stopped(Stopped { degree, reason, stop })];
+        Ok(Decision { events, effects: vec![Effect::StopChanged { degree: Some(degree) }] })
+    }
+
+    fn resume(&self, reason: Reason) -> Result<Decision<Event>, Refusal> {
+        if self.stopped.is_none() {
+            return Err(Refusal::NotStopped);
+        }
+        let events = vec![Event::Resumed(Resumed { reason })];
+        Ok(Decision { events, effects: vec![Effect::StopChanged { degree: None }] })
     }
 
     /// A second invitation takes the place of the first.

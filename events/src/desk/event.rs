@@ -1,11 +1,14 @@
 //! What can happen to the desk.
 
 use crate::commit::Hash;
+use crate::copy::settings::Overrides;
+use crate::copy::stop::StopDegree;
 use crate::event::events;
-use crate::id::{CredentialId, DeskId, Position, UserName};
+use crate::id::{AccountId, CredentialId, DeskId, Position, Role, UserName};
 use crate::reason::Reason;
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 events! {
     pub enum Event {
@@ -17,6 +20,12 @@ events! {
         Locked(Locked) = 102 "desk_locked" v 1 Business;
         /// The lock was taken off.
         Unlocked(Unlocked) = 103 "desk_unlocked" v 1 Business;
+        /// A person changed what copying goes by where nothing else is set; all of it as it is now.
+        CopyDefaultsChanged(CopyDefaultsChanged) = 104 "copy_defaults_changed" v 1 Business;
+        /// STOP was pressed; how far it goes.
+        Stopped(Stopped) = 105 "desk_stopped" v 1 Business;
+        /// STOP was taken back.
+        Resumed(Resumed) = 106 "desk_resumed" v 1 Business;
         /// A person was invited and has a link to come in.
         UserInvited(UserInvited) = 110 "user_invited" v 1 Business;
         /// A person came in by an invitation, or was added by an operator.
@@ -45,6 +54,20 @@ events! {
         ServerStarted(ServerStarted) = 151 "server_started" v 1 Business;
         /// Telemetry up to a position was cut; the base that replaces it has this hash.
         TelemetryCut(TelemetryCut) = 152 "telemetry_cut" v 1 Business;
+        /// A code was made with which a terminal may fetch a key; none for an account or a role leaves that to the terminal.
+        PairingOpened(PairingOpened) = 160 "pairing_opened" v 1 Business;
+        /// Somebody tried a code and had it wrong, or for another account.
+        PairingFailed(PairingFailed) = 161 "pairing_failed" v 1 Business;
+        /// A terminal came with the code; the code is spent.
+        PairingUsed(PairingUsed) = 162 "pairing_used" v 1 Business;
+        /// A code is good no longer, and nobody used it.
+        PairingEnded(PairingEnded) = 163 "pairing_ended" v 1 Business;
+        /// The terminal of an account has a key. From now on nothing unsigned is taken for this account in this role.
+        KeyIssued(KeyIssued) = 164 "terminal_key_issued" v 1 Business;
+        /// A terminal's key opens nothing any more.
+        KeyRevoked(KeyRevoked) = 165 "terminal_key_revoked" v 1 Business;
+        /// Everything that is sealed was sealed anew, with another master key.
+        SecretsResealed(SecretsResealed) = 166 "secrets_resealed" v 1 Business;
     }
 }
 
@@ -102,6 +125,9 @@ payloads! {
     SettingsChanged { settings: Settings }
     Locked { reason: Reason }
     Unlocked { reason: Reason }
+    CopyDefaultsChanged { defaults: Box<Overrides> }
+    Stopped { degree: StopDegree, reason: Reason, stop: Uuid }
+    Resumed { reason: Reason }
     UserInvited { name: UserName, access: Access, credential: CredentialId, expires_at: Timestamp }
     UserAdded { name: UserName, access: Access, credential: CredentialId }
     UserRemoved { name: UserName }
@@ -116,6 +142,13 @@ payloads! {
     ClockStepped { by: Span }
     ServerStarted { node: String, build: String, desk_time: Timestamp }
     TelemetryCut { through: Position, base_hash: Hash, events: u64 }
+    PairingOpened { pairing: CredentialId, account: Option<AccountId>, role: Option<Role>, expires_at: Timestamp }
+    PairingFailed { pairing: CredentialId, account: AccountId, role: Role, peer: String }
+    PairingUsed { pairing: CredentialId, account: AccountId, role: Role, peer: String }
+    PairingEnded { pairing: CredentialId, why: PairingEnd }
+    KeyIssued { key: CredentialId, account: AccountId, role: Role }
+    KeyRevoked { key: CredentialId, account: AccountId, role: Role, why: KeyEnd }
+    SecretsResealed { master_key: String, sealed: u32 }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,4 +159,24 @@ pub enum SessionEnd {
     Expired,
     PasswordChanged,
     UserRemoved,
+}
+
+/// Why a code ended that nobody used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PairingEnd {
+    Expired,
+    Cancelled,
+    TooManyTries,
+    /// Another code was made for the same account and role.
+    Replaced,
+}
+
+/// Why a terminal's key ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyEnd {
+    Revoked,
+    /// The terminal was paired again, and has another one.
+    Replaced,
 }

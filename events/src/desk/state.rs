@@ -1,26 +1,44 @@
 //! What the desk remembers.
 
 use super::event::*;
-use crate::id::{CredentialId, DeskId, Position, UserName, Version};
+use super::pairing::{Pairing, TerminalKey};
+use crate::copy::settings::Overrides;
+use crate::copy::stop::StopDegree;
+use crate::id::{CredentialId, DeskId, Position, StreamId, UserName, Version};
 use crate::reason::Reason;
 use crate::stream::Stamp;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Desk {
     pub id: Option<DeskId>,
     pub settings: Settings,
     pub locked: Option<Reason>,
+    /// What copying goes by where nothing else is set.
+    pub copy_defaults: Box<Overrides>,
+    pub stopped: Option<Stop>,
     pub users: BTreeMap<UserName, User>,
     pub invites: BTreeMap<CredentialId, Invite>,
     pub sessions: BTreeMap<CredentialId, Session>,
     pub tokens: BTreeMap<CredentialId, Token>,
+    pub pairings: BTreeMap<CredentialId, Pairing>,
+    pub terminal_keys: BTreeMap<CredentialId, TerminalKey>,
+    /// Accounts that ever had a key. One that is revoked does not open the way for unsigned messages again.
+    pub keyed: BTreeSet<StreamId>,
     /// Silence before this does not count.
     pub listening_since: Timestamp,
     pub cut_through: Position,
     pub revision: Version,
+}
+
+/// What STOP says, until it is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    pub degree: StopDegree,
+    pub reason: Reason,
+    pub since: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +92,15 @@ impl Desk {
                 self.locked = Some(lock.reason.clone());
             }
             Event::Unlocked(_) => assert!(self.locked.take().is_some(), "the desk was unlocked without a lock"),
+            Event::CopyDefaultsChanged(change) => {
+                self.copy_defaults = change.defaults.clone();
+                self.revision = at.version;
+            }
+            Event::Stopped(stop) => {
+                let (degree, reason, since) = (stop.degree, stop.reason.clone(), at.recorded_at);
+                self.stopped = Some(Stop { degree, reason, since });
+            }
+            Event::Resumed(_) => assert!(self.stopped.take().is_some(), "the desk was resumed without a stop"),
             Event::UserInvited(invited) => self.invited(invited, at),
             Event::UserAdded(added) => {
                 self.invites.retain(|_, invite| invite.name != added.name);
@@ -110,9 +137,15 @@ impl Desk {
             Event::TokenRevoked(revoked) => {
                 assert!(self.tokens.remove(&revoked.token).is_some(), "token {} was revoked twice", revoked.token);
             }
+            Event::PairingOpened(opened) => self.pairing_opened(opened, at),
+            Event::PairingFailed(failed) => self.pairing_failed(failed),
+            Event::PairingUsed(used) => self.pairing_gone(used.pairing),
+            Event::PairingEnded(ended) => self.pairing_gone(ended.pairing),
+            Event::KeyIssued(issued) => self.key_issued(issued, at),
+            Event::KeyRevoked(revoked) => self.key_revoked(revoked),
             Event::ClockStepped(_) | Event::ServerStarted(_) => self.listening_since = at.recorded_at,
             Event::TelemetryCut(cut) => self.cut_through = cut.through,
-            Event::AccessDenied(_) | Event::StrangerRefused(_) => {}
+            Event::AccessDenied(_) | Event::StrangerRefused(_) | Event::SecretsResealed(_) => {}
         }
     }
 

@@ -1,8 +1,8 @@
 use super::*;
 use crate::answer::Status;
 use crate::commit::Hash;
-use crate::id::{CredentialId, Position, Version};
-use crate::sample::{START, credential, desk_id, reason, user};
+use crate::id::{CredentialId, Position, Role, Version};
+use crate::sample::{START, account_id, credential, desk_id, reason, user};
 use crate::stream::{Seen, Stamp, Stream};
 use crate::time::{Span, Timestamp};
 
@@ -484,4 +484,144 @@ mod any_order {
             }
         }
     }
+}
+
+fn open(number: u64, account: Option<&str>, role: Option<Role>) -> Command {
+    let expires_at = START + Span::seconds(600);
+    Command::OpenPairing(PairingOpened {
+        pairing: credential(number),
+        account: account.map(account_id),
+        role,
+        expires_at,
+    })
+}
+fn fail(number: u64) -> Command {
+    let (account, peer) = (account_id("A_1"), "192.0.2.1".into());
+    Command::FailPairing(PairingFailed { pairing: credential(number), account, role: Role::Slave, peer })
+}
+fn pair(number: u64, account: &str, role: Role, key: u64) -> Command {
+    let (account, peer) = (account_id(account), "192.0.2.1".into());
+    let used = PairingUsed { pairing: credential(number), account, role, peer };
+    Command::UsePairing { used, key: credential(key) }
+}
+fn revoke_key(number: u64) -> Command {
+    Command::RevokeKey { key: credential(number) }
+}
+fn keys(case: &Case) -> Vec<(CredentialId, String, Role)> {
+    let keys = case.desk.terminal_keys.iter();
+    keys.map(|(id, key)| (*id, key.account.to_string(), key.role)).collect()
+}
+
+#[test]
+fn a_code_gives_a_key_once() {
+    let mut case = Case::new();
+    assert_eq!(case.does(open(1, Some("A_1"), Some(Role::Slave))), ["pairing_opened"]);
+    assert_eq!(case.does(pair(1, "A_1", Role::Slave, 2)), ["pairing_used", "terminal_key_issued"]);
+    assert_eq!(case.refuses(pair(1, "A_1", Role::Slave, 3)), Refusal::PairingUnknown);
+    assert_eq!(case.refuses(fail(1)), Refusal::PairingUnknown);
+    assert_eq!(keys(&case), [(credential(2), "A_1".into(), Role::Slave)]);
+}
+
+#[test]
+fn a_code_is_good_until_it_expires() {
+    let mut case = Case::new();
+    case.does(open(1, None, None));
+    case.passes(600);
+    assert_eq!(case.refuses(pair(1, "A_1", Role::Slave, 2)), Refusal::PairingUnknown);
+    assert_eq!(case.does(fail(1)), ["pairing_ended"]);
+    assert_eq!(case.desk.pairings.len(), 0);
+}
+
+#[test]
+fn the_fifth_wrong_try_is_the_last() {
+    let mut case = Case::new();
+    case.does(open(1, None, None));
+    for _ in 1..TRIES_MAX {
+        assert_eq!(case.does(fail(1)), ["pairing_failed"]);
+    }
+    assert!(case.clone().tries(pair(1, "A_1", Role::Slave, 2)).is_ok(), "four wrong ones do not end it");
+    assert_eq!(case.does(fail(1)), ["pairing_failed", "pairing_ended"]);
+    assert_eq!(case.refuses(pair(1, "A_1", Role::Slave, 2)), Refusal::PairingUnknown);
+}
+
+#[test]
+fn a_code_is_for_whom_it_was_made() {
+    let (slave, master) = (Role::Slave, Role::Master);
+    for (account, role, good, bad) in [
+        (Some("A_1"), Some(slave), vec![("A_1", slave)], vec![("A_1", master), ("A_12", slave)]),
+        (Some("A_1"), None, vec![("A_1", slave), ("A_1", master)], vec![("A_12", slave)]),
+        (None, Some(master), vec![("A_1", master), ("A_12", master)], vec![("A_1", slave)]),
+        (None, None, vec![("A_1", slave), ("A_12", master)], vec![]),
+    ] {
+        let mut case = Case::new();
+        case.does(open(1, account, role));
+        for (id, as_role) in bad {
+            assert_eq!(case.refuses(pair(1, id, as_role, 2)), Refusal::PairingElsewhere, "{account:?} {role:?} {id}");
+        }
+        for (id, as_role) in good {
+            case.clone().does(pair(1, id, as_role, 2));
+        }
+    }
+}
+
+#[test]
+fn a_key_is_replaced_only_by_a_code_that_names_its_account() {
+    let mut case = Case::new();
+    case.does(open(1, None, None));
+    case.does(pair(1, "A_1", Role::Slave, 11));
+    case.does(open(2, None, Some(Role::Slave)));
+    assert_eq!(case.refuses(pair(2, "A_1", Role::Slave, 12)), Refusal::PairingUnnamed(account_id("A_1")));
+    case.does(pair(2, "A_1x", Role::Slave, 13));
+    case.does(open(3, Some("A_1"), None));
+    let replaced = ["pairing_used", "terminal_key_revoked", "terminal_key_issued"];
+    assert_eq!(case.does(pair(3, "A_1", Role::Slave, 14)), replaced);
+    let expected = [(credential(13), "A_1x".to_string(), Role::Slave), (credential(14), "A_1".into(), Role::Slave)];
+    assert_eq!(keys(&case), expected);
+}
+
+#[test]
+fn an_account_that_had_a_key_stays_keyed_in_that_role() {
+    let mut case = Case::new();
+    let keyed = |case: &Case| {
+        [("A_1", Role::Slave), ("A_1", Role::Master), ("A_12", Role::Slave)]
+            .map(|(id, role)| case.desk.is_keyed(&account_id(id), role))
+    };
+    assert_eq!(keyed(&case), [false; 3]);
+    case.does(open(1, None, None));
+    case.does(pair(1, "A_1", Role::Slave, 2));
+    assert_eq!(keyed(&case), [true, false, false]);
+    assert_eq!(case.does(revoke_key(2)), ["terminal_key_revoked"]);
+    assert_eq!(case.refuses(revoke_key(2)), Refusal::KeyUnknown);
+    assert_eq!((keys(&case), keyed(&case)), (vec![], [true, false, false]));
+    case.does(open(3, None, None));
+    assert_eq!(case.refuses(pair(3, "A_1", Role::Slave, 4)), Refusal::PairingUnnamed(account_id("A_1")));
+}
+
+#[test]
+fn codes_end_when_cancelled_replaced_or_run_out() {
+    let mut case = Case::new();
+    let cancel = |number| Command::CancelPairing { pairing: credential(number) };
+    case.does(open(1, None, None));
+    assert_eq!(case.does(cancel(1)), ["pairing_ended"]);
+    assert_eq!(case.refuses(cancel(1)), Refusal::PairingUnknown);
+    case.does(open(2, Some("A_1"), None));
+    case.does(open(3, Some("A_1"), Some(Role::Slave)));
+    case.does(open(4, None, None));
+    case.does(open(5, None, None));
+    assert_eq!(case.desk.pairings.len(), 4, "another role, and codes for anybody, do not replace each other");
+    assert_eq!(case.does(open(6, Some("A_1"), Some(Role::Slave))), ["pairing_ended", "pairing_opened"]);
+    case.passes(600);
+    let Command::OpenPairing(opened) = open(7, None, None) else { unreachable!() };
+    let later = PairingOpened { expires_at: case.now + Span::seconds(1), ..opened };
+    assert_eq!(case.does(Command::OpenPairing(later)).len(), 5, "four that ran out end, one is opened");
+    assert_eq!(case.desk.pairings.keys().copied().collect::<Vec<_>>(), [credential(7)]);
+}
+
+#[test]
+fn a_hundred_codes_at_a_time_are_enough() {
+    let mut case = Case::new();
+    for number in 0..100 {
+        case.does(open(number, None, None));
+    }
+    assert_eq!(case.refuses(open(100, None, None)), Refusal::Full(100));
 }

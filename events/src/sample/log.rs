@@ -179,7 +179,7 @@ fn desk_command(with: u8) -> desk::Command {
     use desk::Command;
     let name = user(["anna", "ben", "carl"][usize::from(with / 8) % 3]);
     let expires_at = START + Span::seconds(i64::from(with) * 10);
-    match with % 8 {
+    match with % 11 {
         0 => Command::AddUser { name, access: Access::Admin, credential: credential(with.into()) },
         1 => Command::RemoveUser { name },
         2 => Command::Invite { name, access: Access::Viewer, credential: credential(with.into()), expires_at },
@@ -187,6 +187,22 @@ fn desk_command(with: u8) -> desk::Command {
         4 => Command::ChangePassword { name, credential: credential(with.into()), keep: None },
         5 => Command::ChangeSettings(Settings { timeout_seconds: 2 + u32::from(with), ..Settings::default() }),
         6 => Command::Lock { reason: reason("a random lock") },
+        7 => Command::OpenPairing(desk::PairingOpened {
+            pairing: credential(7),
+            account: (with % 2 == 0).then(|| account_id(ACCOUNTS[0])),
+            role: None,
+            expires_at,
+        }),
+        8 => Command::UsePairing {
+            used: desk::PairingUsed {
+                pairing: credential(7),
+                account: account_id(ACCOUNTS[0]),
+                role: Role::Slave,
+                peer: "192.0.2.2".into(),
+            },
+            key: credential(8),
+        },
+        9 => Command::RevokeKey { key: credential(8) },
         _ => Command::Unlock { reason: reason("and off again") },
     }
 }

@@ -1,0 +1,292 @@
+//! Trades: what a master has open, what a slave holds of it, and the orders that are on their way.
+
+use super::event::{CopyDecided, Drift, Event, OrderAnswered, SignalTaken, StateHash};
+use crate::copy::book::{Copy, Leg, LegState, minus, plus};
+use crate::copy::Origin;
+use crate::id::AccountId;
+use crate::money::Lots;
+use crate::stream::Stamp;
+use crate::trade::{Change, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Ticket, Trade};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Results of so many past orders are known: a repeat of one is told from a stranger.
+pub const ANSWERED_MAX: usize = 256;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct MasterBook {
+    /// Number of the last signal that was taken in this epoch.
+    pub signal_seq: u64,
+    /// The last epoch before this one in which a signal was taken, and its last signal: so that a terminal that did not hear the
+    /// answer does not tell it again under a new number.
+    pub previous: Option<(u64, u64)>,
+    pub trades: BTreeMap<Ticket, MasterTrade>,
+    /// The hash that the terminal told while it was at our signal: as long as it tells the same, both agree.
+    pub agreed: Option<StateHash>,
+    pub snapshot_wanted: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MasterTrade {
+    pub trade: Trade,
+    /// All that was ever put into it.
+    pub lots: Lots,
+}
+
+impl MasterBook {
+    pub fn trade(&self, ticket: Ticket) -> Option<&Trade> {
+        self.trades.get(&ticket).map(|known| &known.trade)
+    }
+
+    /// The hash that a terminal with these trades tells.
+    pub fn hash(&self) -> StateHash {
+        StateHash(crate::trade::state_hash(self.trades.values().map(|known| &known.trade)))
+    }
+
+    pub(super) fn take(&mut self, taken: &SignalTaken) {
+        if taken.origin == Origin::Signal {
+            assert!(taken.signal_seq == self.signal_seq + 1, "signal {} came out of order", taken.signal_seq);
+            self.signal_seq = taken.signal_seq;
+        }
+        self.agreed = None;
+        match &taken.change {
+            Change::Open(trade) => {
+                let lots = trade.lots;
+                self.trades.insert(trade.ticket, MasterTrade { trade: trade.clone(), lots });
+            }
+            Change::Modify { ticket, price, sl, tp, lots } => {
+                let Some(known) = self.trades.get_mut(ticket) else { unreachable!("{ticket} was modified unopened") };
+                (known.trade.sl, known.trade.tp) = (*sl, *tp);
+                known.trade.price = price.unwrap_or(known.trade.price);
+                if let Some(lots) = *lots {
+                    known.lots = plus([known.lots, minus(lots, known.trade.lots)]);
+                    known.trade.lots = lots;
+                }
+            }
+            Change::Close { ticket, .. } => {
+                let Some(known) = self.trades.get_mut(ticket) else { unreachable!("{ticket} was closed unopened") };
+                known.trade.lots = remaining(&known.trade, &taken.change);
+                if known.trade.lots == Lots::ZERO {
+                    self.trades.remove(ticket);
+                }
+            }
+        }
+    }
+}
+
+/// What a close leaves of a trade.
+pub fn remaining(trade: &Trade, close: &Change) -> Lots {
+    match close {
+        Change::Close { remaining: Some(remaining), .. } => (*remaining).min(trade.lots),
+        Change::Close { ratio: Some(ratio), remaining: None, .. } => {
+            let left = (Decimal::ONE - ratio.get()).max(Decimal::ZERO);
+            let left = trade.lots.get().checked_mul(left).map(|lots| lots.round_dp(8));
+            left.and_then(|lots| Lots::new(lots).ok()).unwrap_or(Lots::ZERO)
+        }
+        Change::Close { .. } => Lots::ZERO,
+        Change::Open(_) | Change::Modify { .. } => trade.lots,
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SlaveBook {
+    /// Number of the last order that was issued.
+    pub order_seq: u64,
+    /// Orders without a result, by their number.
+    pub outbox: BTreeMap<u64, Order>,
+    pub copies: BTreeMap<AccountId, BTreeMap<Ticket, Copy>>,
+    /// The last results, oldest first.
+    pub answered: VecDeque<Answered>,
+    /// The hash of the terminal's positions when both last agreed; none after an order has changed them.
+    pub agreed: Option<StateHash>,
+    pub snapshot_wanted: bool,
+    /// How often in a row a copy was corrected without success, so that it is not tried for ever.
+    pub corrections: BTreeMap<OrderId, u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    pub order: OrderId,
+    pub seq: u64,
+    pub outcome: Outcome,
+}
+
+impl SlaveBook {
+    pub fn copy(&self, master: &AccountId, ticket: Ticket) -> Option<&Copy> {
+        self.copies.get(master)?.get(&ticket)
+    }
+    pub fn all_copies(&self) -> impl Iterator<Item = (&AccountId, Ticket, &Copy)> {
+        self.copies.iter().flat_map(|(master, copies)| copies.iter().map(move |(ticket, copy)| (master, *ticket, copy)))
+    }
+    /// As the copy engine takes them.
+    pub fn keyed(&self) -> impl Iterator<Item = ((&AccountId, Ticket), &Copy)> {
+        self.all_copies().map(|(master, ticket, copy)| ((master, ticket), copy))
+    }
+    pub fn outstanding(&self, order: OrderId) -> Option<&Order> {
+        self.outbox.values().find(|issued| issued.id == order)
+    }
+    pub fn answer_of(&self, order: OrderId) -> Option<&Answered> {
+        self.answered.iter().rev().find(|answered| answered.order == order)
+    }
+    /// The copy that an order opened a part of.
+    pub fn copy_of(&self, order: OrderId) -> Option<(&AccountId, Ticket, &Copy)> {
+        self.all_copies().find(|(_, _, copy)| copy.leg(order).is_some())
+    }
+    /// Orders that concern a copy and have no result yet.
+    pub fn is_under_way(&self, master: &AccountId, ticket: Ticket) -> bool {
+        self.outbox.values().any(|order| order.master.as_ref() == Some(master) && order.ticket == Some(ticket))
+    }
+
+    pub(super) fn remember(&mut self, event: &Event, at: &Stamp) {
+        match event {
+            Event::CopyDecided(decided) => self.decided(decided),
+            Event::OrderIssued(issued) => self.issued(&issued.order),
+            Event::OrderAnswered(answered) => self.answered(answered, at),
+            _ => unreachable!("not an event of a slave's book"),
+        }
+    }
+
+    fn decided(&mut self, decided: &CopyDecided) {
+        if let Some(start) = &decided.copy {
+            let copies = self.copies.entry(decided.master.clone()).or_default();
+            copies.insert(decided.ticket, start.as_ref().clone());
+        }
+        let Some(copies) = self.copies.get_mut(&decided.master) else { return };
+        if let Some(copy) = copies.get_mut(&decided.ticket) {
+            (copy.master_lots, copy.master_left) = (decided.master_lots, decided.master_left);
+        }
+        self.tidy(&decided.master, decided.ticket, !decided.orders.is_empty());
+    }
+
+    fn issued(&mut self, order: &Order) {
+        assert!(order.seq == self.order_seq + 1, "order {} is out of order", order.seq);
+        self.order_seq = order.seq;
+        if let (OrderReason::Correction, Instruction::Close { of, .. }) = (order.reason, &order.instruction) {
+            let tried = self.corrections.entry(*of).or_default();
+            *tried = tried.saturating_add(1);
+        }
+        self.outbox.insert(order.seq, order.clone());
+        let (Some(master), Some(ticket)) = (&order.master, order.ticket) else { return };
+        let Some(copy) = self.copies.get_mut(master).and_then(|copies| copies.get_mut(&ticket)) else { return };
+        match &order.instruction {
+            Instruction::Open { entry, lots, price, sl, tp, .. } => {
+                (copy.price, copy.sl, copy.tp) = (*price, *sl, *tp);
+                copy.legs.push(Leg::sent(order.id, *entry, *lots));
+            }
+            Instruction::Modify { price, sl, tp, .. } => {
+                copy.price = price.unwrap_or(copy.price);
+                (copy.sl, copy.tp) = (*sl, *tp);
+            }
+            Instruction::Close { of, lots } => {
+                if let Some(leg) = copy.legs.iter_mut().find(|leg| leg.order == *of) {
+                    let all = leg.opened();
+                    leg.told_to_close = lots.map_or(all, |lots| plus([leg.told_to_close, lots]).min(all));
+                }
+            }
+        }
+    }
+
+    fn answered(&mut self, answered: &OrderAnswered, _: &Stamp) {
+        let result = &answered.result;
+        self.agreed = None;
+        let order = self.outbox.remove(&answered.seq);
+        self.answered.retain(|known| known.order != result.order);
+        self.answered.push_back(Answered { order: result.order, seq: answered.seq, outcome: result.outcome });
+        if self.answered.len() > ANSWERED_MAX {
+            self.answered.pop_front();
+        }
+        let concerns = match &order {
+            Some(Order { master: Some(master), ticket: Some(ticket), .. }) => Some((master.clone(), *ticket)),
+            Some(_) => None,
+            // A pending order that was placed before has gone on.
+            None => self.copy_of(result.order).map(|(master, ticket, _)| (master.clone(), ticket)),
+        };
+        let Some((master, ticket)) = concerns else { return };
+        if let Some(copy) = self.copies.get_mut(&master).and_then(|copies| copies.get_mut(&ticket)) {
+            match order.as_ref().map(|order| &order.instruction) {
+                Some(Instruction::Close { of, lots }) => closed(copy, *of, *lots, result),
+                Some(Instruction::Modify { .. }) => modified(copy, result),
+                Some(Instruction::Open { .. }) | None => opened(copy, result),
+            }
+        }
+        self.tidy(&master, ticket, false);
+    }
+
+    /// What the terminal has now counts, whatever it said before.
+    pub(super) fn correct(&mut self, drifted: &[Drift], agreed: StateHash) {
+        self.agreed = Some(agreed);
+        self.corrections.clear();
+        for drift in drifted {
+            let found = self.all_copies().find(|(_, _, copy)| copy.leg(drift.order).is_some());
+            let Some((master, ticket)) = found.map(|(master, ticket, _)| (master.clone(), ticket)) else { continue };
+            let copy = self.copies.get_mut(&master).and_then(|copies| copies.get_mut(&ticket));
+            let Some(leg) = copy.and_then(|copy| copy.legs.iter_mut().find(|leg| leg.order == drift.order)) else {
+                continue;
+            };
+            leg.ticket = drift.ticket.or(leg.ticket);
+            leg.filled = plus([leg.closed, drift.found]);
+            leg.told_to_close = leg.told_to_close.min(leg.filled).max(leg.closed);
+            leg.state = if drift.found == Lots::ZERO { LegState::Over } else { LegState::Open };
+            self.tidy(&master, ticket, false);
+        }
+    }
+
+    /// A copy is forgotten when neither side has anything left of it.
+    fn tidy(&mut self, master: &AccountId, ticket: Ticket, expects_orders: bool) {
+        let Some(copies) = self.copies.get_mut(master) else { return };
+        let over = |copy: &Copy| copy.is_over() && copy.master_left == Lots::ZERO;
+        if !expects_orders
+            && copies.get(&ticket).is_some_and(over)
+            && let Some(gone) = copies.remove(&ticket)
+        {
+            self.corrections.retain(|order, _| gone.leg(*order).is_none());
+        }
+        if copies.is_empty() {
+            self.copies.remove(master);
+        }
+    }
+}
+
+fn opened(copy: &mut Copy, result: &OrderResult) {
+    let Some(leg) = copy.legs.iter_mut().find(|leg| leg.order == result.order) else { return };
+    leg.ticket = result.ticket.or(leg.ticket);
+    leg.price = result.price.or(leg.price);
+    match result.outcome {
+        Outcome::Placed => leg.state = LegState::Pending,
+        Outcome::Filled | Outcome::Partial => {
+            leg.state = LegState::Open;
+            leg.filled = result.lots.unwrap_or(leg.asked);
+            leg.told_to_close = leg.told_to_close.min(leg.filled);
+            if leg.filled == Lots::ZERO {
+                leg.state = LegState::Over;
+            }
+        }
+        Outcome::Rejected | Outcome::Expired | Outcome::Cancelled | Outcome::Nothing => leg.state = LegState::Over,
+        Outcome::Unknown => leg.state = LegState::Unknown,
+    }
+}
+
+fn closed(copy: &mut Copy, of: OrderId, lots: Option<Lots>, result: &OrderResult) {
+    let Some(leg) = copy.legs.iter_mut().find(|leg| leg.order == of) else { return };
+    match result.outcome {
+        Outcome::Filled | Outcome::Partial => {
+            let what = result.lots.or(lots).unwrap_or(minus(leg.filled, leg.closed));
+            leg.closed = plus([leg.closed, what]).min(leg.filled);
+            leg.told_to_close = leg.told_to_close.max(leg.closed);
+            if leg.closed >= leg.filled && leg.state == LegState::Open {
+                leg.state = LegState::Over;
+            }
+        }
+        Outcome::Cancelled | Outcome::Nothing => leg.state = LegState::Over,
+        // It is still there; the next look at the copy tries again.
+        Outcome::Rejected | Outcome::Expired | Outcome::Placed => leg.told_to_close = leg.closed,
+        Outcome::Unknown => leg.state = LegState::Unknown,
+    }
+}
+
+fn modified(copy: &mut Copy, result: &OrderResult) {
+    if result.outcome == Outcome::Filled {
+        (copy.sl, copy.tp) = (result.sl.or(copy.sl), result.tp.or(copy.tp));
+    }
+}

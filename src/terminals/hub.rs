@@ -1,0 +1,420 @@
+//! The hub: one thread that knows what every terminal is owed, and answers what waits.
+//!
+//! It hears of commits in their order, and of the desk's answers after the commit that holds them. Its queue is bounded by what
+//! bounds its senders: the effects of open commits, the answers to open orders, and the unanswered requests of connections.
+
+use super::gate::{About, Passes};
+use super::seat::Seat;
+use super::translate::{self, Kind};
+use super::{Counters, Peer, Respond};
+use crate::ambient::DeskClock;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+use tidehelm_actors::durable::Durable;
+use tidehelm_actors::journal::{Fault, Reply};
+use tidehelm_actors::node::{Command, Order};
+use tidehelm_actors::port::{Clock, Outlet};
+use tidehelm_events::account;
+use tidehelm_events::answer::Answer;
+use tidehelm_events::copy::StopDegree;
+use tidehelm_events::id::StreamId;
+use tidehelm_events::react::Effect;
+use tidehelm_events::time::{Span, Timestamp};
+use tidehelm_events::view::Fold;
+use tidehelm_terminal::wire;
+
+/// The desk asks terminals for a heartbeat so often.
+const HEARTBEAT_MS: u32 = 1_000;
+/// A replaced registration that still speaks after so long is another terminal, not a message that was late.
+const DUPLICATE_AFTER: Span = Span::seconds(5);
+
+pub enum Job {
+    Restored(Vec<(StreamId, Box<Seat>)>, Option<StopDegree>),
+    Effects(Vec<Effect>, Timestamp),
+    Poll { waiting: Waiting, epoch: u64, seq: u64, wait_ms: u32 },
+    ConfigWanted { waiting: Waiting },
+    Answered { waiting: Waiting, kind: Kind, answer: Result<Reply, Fault> },
+    Heard { stream: StreamId, epoch: u64 },
+    Superseded { stream: StreamId, at: Timestamp },
+    Gone { pipe: u64 },
+    Stop,
+}
+
+/// A request that waits for its answer.
+pub struct Waiting {
+    pub about: About,
+    pub stream: StreamId,
+    pub respond: Respond,
+    pub peer: Peer,
+}
+
+impl Waiting {
+    pub fn answer(self, body: wire::Answer, now: Timestamp) {
+        let bytes = self.about.encode(body, now);
+        (self.respond)(bytes);
+    }
+    pub fn refuse(self, code: &str, detail: &str, now: Timestamp) {
+        let bytes = self.about.refusal(code, detail, now);
+        (self.respond)(bytes);
+    }
+}
+
+/// The way to the hub.
+#[derive(Clone)]
+pub struct Outbound {
+    jobs: mpsc::Sender<Job>,
+    pub passes: Passes,
+    pub counters: Arc<Counters>,
+    clock: Arc<DeskClock>,
+    /// When orders were durable and sent, for the results that come back: by order.
+    times: Arc<Mutex<HashMap<tidehelm_events::trade::OrderId, (Timestamp, Option<Timestamp>)>>>,
+}
+
+impl Outbound {
+    pub fn send(&self, job: Job) {
+        // The hub outlives the transports; after the end there is nobody to tell.
+        let _ = self.jobs.send(job);
+    }
+
+    /// Adds to a result when its order was durable and sent.
+    pub fn stamp(&self, order: &mut Order) {
+        if let Command::Account(account::Command::Result { result, durable_at, sent_at }) = &mut order.command {
+            let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((durable, sent)) = times.get(&result.order) {
+                (*durable_at, *sent_at) = (Some(*durable), *sent);
+            }
+        }
+    }
+}
+
+impl Outlet for Outbound {
+    fn restored(&mut self, fold: &Fold) {
+        let now = self.clock.now();
+        let seats = fold.truth.accounts().map(|(_, account)| {
+            let stream = StreamId::Account(account.role, account.id.clone());
+            self.passes.set(&stream, account.epoch);
+            (stream, Box::new(Seat::of(account, now)))
+        });
+        let stopped = fold.truth.desk().and_then(|desk| desk.stopped.as_ref()).map(|stop| stop.degree);
+        self.send(Job::Restored(seats.collect(), stopped));
+    }
+    fn release(&mut self, effects: Vec<Effect>) {
+        self.send(Job::Effects(effects, self.clock.now()));
+    }
+}
+
+pub struct Hub {
+    jobs: mpsc::Receiver<Job>,
+    out: Outbound,
+    clock: Arc<DeskClock>,
+    durable: Option<Arc<Durable>>,
+    host: Option<tidehelm_actors::desk::Host>,
+    stopped: Option<StopDegree>,
+    seats: HashMap<StreamId, Seat>,
+    polls: HashMap<StreamId, Poll>,
+    /// When each poll runs out.
+    deadlines: BTreeMap<(Timestamp, u64), StreamId>,
+    polls_made: u64,
+    /// Last poll of each connection, so that what waits on it ends with it.
+    by_pipe: HashMap<u64, StreamId>,
+    duplicates: HashMap<StreamId, Timestamp>,
+}
+
+struct Poll {
+    waiting: Waiting,
+    epoch: u64,
+    seq: u64,
+    until: (Timestamp, u64),
+}
+
+impl Hub {
+    pub fn new(clock: Arc<DeskClock>) -> (Hub, Outbound) {
+        let (sender, jobs) = mpsc::channel();
+        let out = Outbound {
+            jobs: sender,
+            passes: Passes::default(),
+            counters: Arc::default(),
+            clock: clock.clone(),
+            times: Arc::default(),
+        };
+        let hub = Hub {
+            jobs,
+            out: out.clone(),
+            clock,
+            durable: None,
+            host: None,
+            stopped: None,
+            seats: HashMap::new(),
+            polls: HashMap::new(),
+            deadlines: BTreeMap::new(),
+            polls_made: 0,
+            by_pipe: HashMap::new(),
+            duplicates: HashMap::new(),
+        };
+        (hub, out)
+    }
+
+    /// Runs on a thread of its own until it is told to stop.
+    pub fn start(mut self, host: tidehelm_actors::desk::Host) -> std::io::Result<std::thread::JoinHandle<()>> {
+        self.durable = Some(host.durable.clone());
+        self.host = Some(host);
+        std::thread::Builder::new().name("terminals".into()).spawn(move || self.run())
+    }
+
+    fn run(mut self) {
+        loop {
+            let wait = self.deadlines.keys().next().map_or(1_000_000, |(at, _)| at.since(self.clock.now()).0);
+            match self.jobs.recv_timeout(Duration::from_micros(wait.clamp(0, 1_000_000) as u64)) {
+                Ok(Job::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return self.end(),
+                Ok(job) => self.take(job),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+            self.run_out();
+        }
+    }
+
+    fn take(&mut self, job: Job) {
+        match job {
+            Job::Restored(seats, stopped) => self.restored(seats, stopped),
+            Job::Effects(effects, at) => self.effects(effects, at),
+            Job::Poll { waiting, epoch, seq, wait_ms } => self.poll(waiting, epoch, seq, wait_ms),
+            Job::ConfigWanted { waiting } => self.config_wanted(waiting),
+            Job::Answered { waiting, kind, answer } => self.answered(waiting, kind, answer),
+            Job::Heard { stream, epoch } => {
+                if self.seat(&stream).heard(epoch) {
+                    self.serve(&stream);
+                }
+            }
+            Job::Superseded { stream, at } => self.superseded(stream, at),
+            Job::Gone { pipe } => self.gone(pipe),
+            Job::Stop => {}
+        }
+    }
+
+    fn seat(&mut self, stream: &StreamId) -> &mut Seat {
+        if !self.seats.contains_key(stream) {
+            self.seats.insert(stream.clone(), Seat::default());
+        }
+        self.seats.entry(stream.clone()).or_default()
+    }
+
+    /// The desk stands somewhere else now; who waits goes on to wait.
+    fn restored(&mut self, seats: Vec<(StreamId, Box<Seat>)>, stopped: Option<StopDegree>) {
+        self.stopped = stopped;
+        self.seats = seats.into_iter().map(|(stream, seat)| (stream, *seat)).collect();
+        self.out.times.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let waiting: Vec<StreamId> = self.polls.keys().cloned().collect();
+        waiting.iter().for_each(|stream| self.serve(stream));
+    }
+
+    fn effects(&mut self, effects: Vec<Effect>, at: Timestamp) {
+        let mut concerned: Vec<StreamId> = Vec::new();
+        for effect in effects {
+            let stream = match effect {
+                Effect::Registered { stream, epoch, previous } => {
+                    self.out.passes.set(&stream, epoch);
+                    self.seat(&stream).registered(epoch, previous);
+                    self.supersede(&stream, epoch);
+                    stream
+                }
+                Effect::ConfigDue { stream, config } => {
+                    self.seat(&stream).config_is(config);
+                    stream
+                }
+                Effect::SnapshotDue { stream } => {
+                    self.seat(&stream).want_snapshot();
+                    stream
+                }
+                Effect::SnapshotDone { stream } => {
+                    self.seat(&stream).got_snapshot();
+                    continue;
+                }
+                Effect::OrderDue { stream, order } => {
+                    self.times(|times| times.insert(order.id, (at, None)));
+                    self.seat(&stream).issue(order, at);
+                    stream
+                }
+                Effect::OrderDone { stream, order, seq } => {
+                    self.times(|times| times.remove(&order));
+                    self.seat(&stream).done(seq);
+                    continue;
+                }
+                Effect::StopChanged { degree } => {
+                    self.stopped = degree;
+                    continue;
+                }
+            };
+            if concerned.last() != Some(&stream) {
+                concerned.push(stream);
+            }
+        }
+        concerned.iter().for_each(|stream| self.serve(stream));
+    }
+
+    fn times<T>(
+        &self,
+        change: impl FnOnce(&mut HashMap<tidehelm_events::trade::OrderId, (Timestamp, Option<Timestamp>)>) -> T,
+    ) -> T {
+        change(&mut self.out.times.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Answers the poll of a terminal that has something waiting.
+    fn serve(&mut self, stream: &StreamId) {
+        if !self.polls.contains_key(stream) {
+            return;
+        }
+        let now = self.clock.now();
+        let stopped = self.stopped;
+        let list = self.seat(stream).deliver(stopped, now);
+        if list.is_empty() {
+            return;
+        }
+        let Some(poll) = self.unpark(stream) else { return };
+        self.count(&list, now);
+        poll.waiting.answer(wire::Deliveries { list }.into(), now);
+    }
+
+    fn count(&self, list: &[wire::Delivery], now: Timestamp) {
+        let orders = list.iter().filter_map(|delivery| match delivery {
+            wire::Delivery::Order(order) => Some(order.id),
+            _ => None,
+        });
+        let (mut sent, mut configs) = (0, 0);
+        self.times(|times| {
+            for order in orders {
+                sent += 1;
+                if let Some((_, first)) = times.get_mut(&order) {
+                    first.get_or_insert(now);
+                }
+            }
+        });
+        configs += list.iter().filter(|delivery| matches!(delivery, wire::Delivery::Config(_))).count() as u64;
+        self.out.counters.orders_sent.fetch_add(sent, Ordering::Relaxed);
+        self.out.counters.configs_sent.fetch_add(configs, Ordering::Relaxed);
+    }
+
+    /// A newer poll of the same registration takes the older one's place.
+    fn poll(&mut self, waiting: Waiting, epoch: u64, seq: u64, wait_ms: u32) {
+        let now = self.clock.now();
+        let stream = waiting.stream.clone();
+        if self.polls.get(&stream).is_some_and(|known| (known.epoch, known.seq) > (epoch, seq)) {
+            return waiting.refuse(wire::code::SUPERSEDED, "a newer poll of this terminal waits", now);
+        }
+        if let Some(older) = self.unpark(&stream) {
+            older.waiting.refuse(wire::code::SUPERSEDED, "a newer poll of this terminal waits", now);
+        }
+        let pipe = waiting.peer.pipe;
+        self.seat(&stream).polled_by(pipe);
+        self.by_pipe.insert(pipe, stream.clone());
+        self.polls_made += 1;
+        let until = (now + Span::millis(i64::from(wait_ms)), self.polls_made);
+        self.deadlines.insert(until, stream.clone());
+        self.polls.insert(stream.clone(), Poll { waiting, epoch, seq, until });
+        self.serve(&stream);
+    }
+
+    fn unpark(&mut self, stream: &StreamId) -> Option<Poll> {
+        let poll = self.polls.remove(stream)?;
+        self.deadlines.remove(&poll.until);
+        self.by_pipe.remove(&poll.waiting.peer.pipe);
+        Some(poll)
+    }
+
+    /// Polls whose time is over get an empty answer.
+    fn run_out(&mut self) {
+        let now = self.clock.now();
+        while let Some((until, stream)) = self.deadlines.first_key_value().map(|(until, stream)| (*until, stream.clone()))
+            && until.0 <= now
+        {
+            self.serve(&stream);
+            if let Some(poll) = self.unpark(&stream) {
+                poll.waiting.answer(wire::Deliveries { list: Vec::new() }.into(), now);
+            }
+            self.deadlines.remove(&until);
+        }
+    }
+
+    fn supersede(&mut self, stream: &StreamId, epoch: u64) {
+        let now = self.clock.now();
+        self.duplicates.insert(stream.clone(), now);
+        if self.polls.get(stream).is_some_and(|poll| poll.epoch < epoch)
+            && let Some(poll) = self.unpark(stream)
+        {
+            let why = "another terminal registered for this account after this one";
+            poll.waiting.refuse(wire::code::EPOCH_SUPERSEDED, why, now);
+        }
+    }
+
+    /// Somebody speaks under a registration that was replaced: said once for each.
+    fn superseded(&mut self, stream: StreamId, at: Timestamp) {
+        let Some(since) = self.duplicates.get(&stream).copied() else { return };
+        if at.since(since) < DUPLICATE_AFTER {
+            return;
+        }
+        self.duplicates.remove(&stream);
+        let note = Command::Account(account::Command::NoteStaleEpoch);
+        let order = Order::once(stream, tidehelm_events::id::Principal::Desk, note, at);
+        if let Some(Err(fault)) = self.host.as_ref().map(|host| host.tell(order)) {
+            tracing::debug!(%fault, "a second terminal was not noted");
+        }
+    }
+
+    fn config_wanted(&mut self, waiting: Waiting) {
+        let now = self.clock.now();
+        let stream = waiting.stream.clone();
+        let list: Vec<_> = self.seat(&stream).config().map(wire::Delivery::Config).into_iter().collect();
+        self.count(&list, now);
+        waiting.answer(wire::Deliveries { list }.into(), now);
+    }
+
+    fn answered(&mut self, waiting: Waiting, kind: Kind, answer: Result<Reply, Fault>) {
+        let now = self.clock.now();
+        let reply = match answer {
+            Ok(reply) => reply,
+            Err(fault) => return waiting.refuse(wire::code::UNAVAILABLE, &fault.to_string(), now),
+        };
+        let stream = waiting.stream.clone();
+        let body = match (&reply.answer, kind) {
+            (Answer::Done { .. }, Kind::Registration) => self.registration(&stream, now).into(),
+            (Answer::Refused(denial), Kind::Signal) if denial.code == wire::code::SIGNAL_GAP => {
+                translate::refused(denial, self.next_signal(&stream)).into()
+            }
+            (answer, _) => translate::answered(answer),
+        };
+        if matches!(reply.answer, Answer::Refused(_)) {
+            self.out.counters.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        waiting.answer(body, now);
+    }
+
+    fn registration(&mut self, stream: &StreamId, now: Timestamp) -> wire::Registered {
+        let seat = self.seat(stream);
+        let previous = seat.previous.map(|(epoch, signal_seq)| wire::Previous { epoch, signal_seq });
+        wire::Registered { epoch: seat.epoch, now, heartbeat_ms: HEARTBEAT_MS, previous }
+    }
+
+    /// The signal that would be taken, as far as the log shows it by now. It is never too late: a repeat is answered again.
+    fn next_signal(&self, stream: &StreamId) -> Option<u64> {
+        let durable = self.durable.as_ref()?;
+        durable.read(|fold| Some(fold.truth.account(stream)?.master_book.as_ref().map_or(1, |book| book.signal_seq + 1)))
+    }
+
+    fn gone(&mut self, pipe: u64) {
+        if let Some(stream) = self.by_pipe.get(&pipe).cloned() {
+            self.unpark(&stream);
+        }
+    }
+
+    /// Everybody who waits hears that the desk is going.
+    fn end(mut self) {
+        let now = self.clock.now();
+        let waiting: Vec<StreamId> = self.polls.keys().cloned().collect();
+        for stream in waiting {
+            if let Some(poll) = self.unpark(&stream) {
+                poll.waiting.refuse(wire::code::UNAVAILABLE, "the desk is stopping; ask again in a moment", now);
+            }
+        }
+    }
+}
