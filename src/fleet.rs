@@ -12,6 +12,8 @@ pub mod market;
 pub mod reference;
 pub mod report;
 pub mod rng;
+pub mod run;
+pub mod setup;
 pub mod station;
 pub mod trader;
 pub mod watch;
