@@ -6,11 +6,13 @@ pub mod time;
 
 mod backup;
 mod config;
+mod demo;
 mod diff;
 mod doctor;
 mod ea;
 mod events;
 mod filter;
+mod fleet;
 mod manual;
 mod migrate;
 mod people;
@@ -82,6 +84,10 @@ impl Shared {
 enum Command {
     /// Run the desk: store, actors, API and page
     Serve(serve::Serve),
+    /// A desk with simulated terminals, in a directory that is gone afterwards
+    Demo(demo::Demo),
+    /// Simulated terminals and brokers for a desk, and whether every slave holds what it should
+    Fleet(fleet::Fleet),
     /// The last events of the log, and with --follow those that come
     Tail(tail::Tail),
     /// Look at single events
@@ -144,6 +150,8 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Done {
     match cli.command {
         Command::Serve(command) => command.run(&cli.shared),
+        Command::Demo(command) => command.run(&cli.shared),
+        Command::Fleet(command) => command.run(&cli.shared),
         Command::Tail(command) => command.run(&cli.shared),
         Command::Events(command) => command.run(&cli.shared),
         Command::Trace(command) => command.run(&cli.shared),
