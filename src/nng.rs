@@ -158,7 +158,7 @@ pub struct Sockets {
     feed: Feed,
     bound: Bound,
     counters: Arc<Counters>,
-    relays: Vec<Relay>,
+    _relays: Vec<Relay>,
 }
 
 /// Where the sockets are to be found, with the ports that were given.
@@ -186,7 +186,7 @@ impl Sockets {
             session: place("session", session.socket(), session.door(), &listen.session)?,
             feed: place("feed", feed.socket(), feed.door(), &listen.feed)?,
         };
-        Ok(Sockets { session, uplink, feed, bound, counters, relays })
+        Ok(Sockets { session, uplink, feed, bound, counters, _relays: relays })
     }
 
     pub fn bound(&self) -> &Bound {

@@ -165,11 +165,11 @@ impl World {
         let master = account_id(ACCOUNTS[usize::from(with) % 3]);
         let reason = || Reason::new("because").unwrap();
         let command = match what {
-            0 => (to, Command::Account(account::Command::Register(registered(with)))),
+            0 => (to, Command::Account(account::Command::Register(Box::new(registered(with))))),
             1 | 2 => (to, Command::Account(account::Command::Heartbeat(heartbeat(with)))),
             3 => (to, Command::Account(account::Command::SetIntent { enabled: !with.is_multiple_of(3) })),
-            4 => (slave, Command::Account(account::Command::Link { master })),
-            5 => (slave, Command::Account(account::Command::Unlink { master })),
+            4 => (slave, Command::Account(account::Command::Link { master, enabled: true, settings: Box::default() })),
+            5 => (slave, Command::Account(account::Command::Unlink { master, wind_down: None, expected: None })),
             6 if with.is_multiple_of(2) => (to, Command::Account(account::Command::CheckSilence)),
             6 => (to, Command::Account(account::Command::Unregister)),
             _ => (
@@ -356,6 +356,7 @@ fn registered(with: u8) -> Registered {
         leverage: 100,
         trade_allowed: !with.is_multiple_of(3),
         ea_version: text("1"),
+        ..Registered::default()
     }
 }
 
