@@ -8,7 +8,7 @@ use crate::fleet::line::Addresses;
 use crate::fleet::run::run;
 use crate::source::Server;
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -30,9 +30,10 @@ impl Demo {
     pub fn run(self, shared: &Shared) -> Done {
         let stop = stopped_by_signal()?;
         let directory = Directory::new()?;
-        let token = make_token(&directory.0)?;
         let desk = Desk::start(&directory.0, &self.bind)?;
-        eprintln!("{}", desk.greeting);
+        let admin = Admin::welcome(&desk)?;
+        let token = admin.token()?;
+        eprintln!("The desk is at {}\nOpen this link once to come in as an admin:\n  {}\n", desk.url, admin.link()?);
         let options = self.load.options(desk.addresses.clone(), None)?;
         let server = Server::new(&desk.url, Some(&token))?;
         let mut tell = |text: &str| eprintln!("{text}");
@@ -76,18 +77,54 @@ fn tidehelm(data: &Path) -> Result<Command, CliError> {
     Ok(command)
 }
 
-fn make_token(directory: &Path) -> Result<String, CliError> {
-    let mut command = tidehelm(directory)?;
-    command.args(["token", "create", "demo", "--role", "operator", "--output", "json", "--data"]);
-    let said = command.arg(directory.join("data")).output();
-    let said = said.map_err(|error| CliError::failed("cannot make a token for the fleet").caused_by(error))?;
-    let value: Value = serde_json::from_slice(&said.stdout).unwrap_or_default();
-    match value["token"].as_str().or(value[0]["token"].as_str()) {
-        Some(token) => Ok(token.to_string()),
-        None => Err(CliError::failed(format!(
-            "cannot make a token for the fleet: {}",
-            String::from_utf8_lossy(&said.stderr).trim()
-        ))),
+/// The first admin comes in by the one-time link, makes a token for the fleet, and invites whoever looks on.
+struct Admin {
+    agent: ureq::Agent,
+    url: String,
+    cookie: String,
+}
+
+impl Admin {
+    fn welcome(desk: &Desk) -> Result<Admin, CliError> {
+        let code = desk.greeting.split_once("/#/welcome?code=").and_then(|(_, rest)| rest.split_whitespace().next());
+        let code = code.ok_or_else(|| CliError::failed("the desk printed no link for the first admin"))?;
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
+        let mut admin = Admin { agent, url: desk.url.clone(), cookie: String::new() };
+        let password = ambient::uuid().simple().to_string();
+        let (_, cookie) = admin.post("/api/welcome", &json!({"code": code, "name": "demo", "password": password}))?;
+        admin.cookie = cookie;
+        Ok(admin)
+    }
+
+    fn token(&self) -> Result<String, CliError> {
+        self.text("/api/tokens", &json!({"name": "fleet", "role": "operator"}), "token")
+    }
+
+    /// A one-time link that makes whoever opens it an admin.
+    fn link(&self) -> Result<String, CliError> {
+        let path = self.text("/api/invites", &json!({"name": "you", "role": "admin"}), "path")?;
+        Ok(format!("{}{path}", self.url))
+    }
+
+    fn text(&self, path: &str, body: &Value, field: &str) -> Result<String, CliError> {
+        let (answer, _) = self.post(path, body)?;
+        let text = answer[field].as_str().map(str::to_string);
+        text.ok_or_else(|| CliError::failed(format!("the desk answered {path} with {answer}")))
+    }
+
+    /// The answer, and the cookie that came with it.
+    fn post(&self, path: &str, body: &Value) -> Result<(Value, String), CliError> {
+        let request = self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        let request = if self.cookie.is_empty() { request } else { request.header("cookie", &self.cookie) };
+        let failed = |error: ureq::Error| CliError::failed(format!("the desk does not answer {path}")).caused_by(error);
+        let mut response = request.send(body.to_string()).map_err(failed)?;
+        let cookie = response.headers().get("set-cookie").and_then(|cookie| cookie.to_str().ok());
+        let cookie = cookie.and_then(|cookie| cookie.split(';').next()).unwrap_or_default().to_string();
+        let text = response.body_mut().read_to_string().map_err(failed)?;
+        if response.status().as_u16() >= 400 {
+            return Err(CliError::failed(format!("the desk says no to {path}: {text}")));
+        }
+        Ok((serde_json::from_str(&text).unwrap_or_default(), cookie))
     }
 }
 
