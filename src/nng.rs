@@ -158,7 +158,8 @@ pub struct Sockets {
     feed: Feed,
     bound: Bound,
     counters: Arc<Counters>,
-    _relays: Vec<Relay>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "they relay until they are dropped"))]
+    relays: Vec<Relay>,
 }
 
 /// Where the sockets are to be found, with the ports that were given.
@@ -186,7 +187,7 @@ impl Sockets {
             session: place("session", session.socket(), session.door(), &listen.session)?,
             feed: place("feed", feed.socket(), feed.door(), &listen.feed)?,
         };
-        Ok(Sockets { session, uplink, feed, bound, counters, _relays: relays })
+        Ok(Sockets { session, uplink, feed, bound, counters, relays })
     }
 
     pub fn bound(&self) -> &Bound {

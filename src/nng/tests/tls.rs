@@ -60,7 +60,7 @@ fn a_terminal_behind_tls_is_private_and_never_local() {
 fn the_listener_behind_takes_nobody_but_the_relay() {
     let identity = identity();
     let stand = stand(&identity);
-    let behind = stand.sockets._relays[0].inner();
+    let behind = stand.sockets.relays[0].inner();
     assert!(Sp::connect(&format!("tcp://{behind}"), PROTOCOL_REQ).is_over());
     assert_eq!(stand.counters().pipes_refused(), 1);
     assert_eq!(connect(&stand.sockets.bound().session[0], &identity.certificate).ask(b"hello"), b"hello");
