@@ -30,6 +30,7 @@ pub struct Config {
     pub data: Data,
     pub store: Store,
     pub http: Http,
+    pub terminals: Terminals,
     pub secrets: Secrets,
     pub journal: Journal,
     pub actors: Actors,
@@ -65,6 +66,20 @@ pub struct Http {
     pub body_limit: Bytes,
     pub allowed_origins: Vec<String>,
     pub sse_clients_max: usize,
+    pub ws_clients_max: usize,
+    pub ws_window: Bytes,
+    pub ws_ping_every: Millis,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terminals {
+    pub uplink: String,
+    pub session: String,
+    pub feed: String,
+    pub allow_plain: bool,
+    pub feed_beyond: bool,
+    pub connections_max: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -195,11 +210,16 @@ impl Config {
         if !self.secrets.master_key_file.as_os_str().is_empty() {
             return self.secrets.master_key_file.clone();
         }
-        let dir = std::path::absolute(&self.data.dir).unwrap_or_else(|_| self.data.dir.clone());
-        let mut name = dir.file_name().unwrap_or("tidehelm".as_ref()).to_os_string();
-        name.push(".keys");
-        dir.with_file_name(name).join("master.key")
+        master_key_beside(&self.data.dir)
     }
+}
+
+/// `x.keys/master.key` beside a data directory `x`.
+pub fn master_key_beside(dir: &Path) -> PathBuf {
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
+    let mut name = dir.file_name().unwrap_or("tidehelm".as_ref()).to_os_string();
+    name.push(".keys");
+    dir.with_file_name(name).join("master.key")
 }
 
 impl Default for Config {
@@ -211,6 +231,7 @@ impl Default for Config {
 /// Refused if others can reach the server without both TLS and authentication. A TLS proxy in front counts as TLS, and
 /// as others: it is there to let them in.
 pub fn check_exposure(config: &Config) -> Result<(), ConfigError> {
+    check_terminals(&config.terminals)?;
     let http = &config.http;
     if http.is_loopback() && !http.behind_tls_proxy {
         return Ok(());
@@ -242,4 +263,37 @@ pub fn check_exposure(config: &Config) -> Result<(), ConfigError> {
             http.bind.port()
         )
     }))
+}
+
+/// Refuses sockets for terminals that others could read along on, unless somebody said so.
+fn check_terminals(terminals: &Terminals) -> Result<(), ConfigError> {
+    let beyond = |text: &str| {
+        let exposed = |address: &&str| {
+            let host = address.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':')).map(|(host, _)| host);
+            host.is_some_and(|host| {
+                let host = host.trim_matches(['[', ']']);
+                host != "localhost" && host.parse::<std::net::IpAddr>().is_ok_and(|ip| !ip.is_loopback()) || host == "*"
+            })
+        };
+        text.split([' ', ',']).find(exposed).map(str::to_string)
+    };
+    for (key, text) in [("terminals.uplink", &terminals.uplink), ("terminals.session", &terminals.session)] {
+        if let Some(address) = beyond(text).filter(|_| !terminals.allow_plain) {
+            return Err(ConfigError::Exposed(format!(
+                "refusing to listen for terminals on {address}, which other machines can reach and read along on; use \
+                 tls+tcp:// in {key}, or set terminals.allow_plain = true if the network is yours alone"
+            )));
+        }
+    }
+    match terminals.feed.split([' ', ',']).find(|address| beyond(address).is_some() || is_beyond_tls(address)) {
+        Some(address) if !terminals.feed_beyond => Err(ConfigError::Exposed(format!(
+            "refusing to publish the feed of business events on {address}, where anybody could read it; set \
+             terminals.feed_beyond = true if that is wanted"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn is_beyond_tls(address: &str) -> bool {
+    address.strip_prefix("tls+tcp://").is_some_and(|rest| !rest.starts_with("127.") && !rest.starts_with("localhost"))
 }

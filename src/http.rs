@@ -3,11 +3,16 @@
 pub mod accounts;
 pub mod auth;
 pub mod desk;
+pub mod ea;
 pub mod events;
+pub mod frames;
+pub mod groups;
+pub mod live;
 pub mod log;
 pub mod ops;
 pub mod people;
 pub mod problem;
+pub mod secrets;
 pub mod spec;
 pub mod ui;
 
@@ -15,8 +20,10 @@ use crate::ambient::{self, DeskClock};
 use crate::config::Config;
 use crate::history::{History, HistoryError};
 use crate::keys::Keys;
+use crate::pairing::Pairings;
 use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
+use crate::terminals::Terminals;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{Compress, NormalizePath, TrailingSlash};
@@ -54,14 +61,19 @@ fn too_slow() -> Problem {
 /// What every handler can reach.
 pub struct App {
     pub host: Host,
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
+    pub pairings: Arc<Pairings>,
+    pub terminals: Arc<Terminals>,
     pub history: History,
     pub clock: Arc<DeskClock>,
     pub config: Config,
     pub settings_shown: serde_json::Value,
     pub metrics: Metrics,
-    pub strangers: Strangers,
+    pub strangers: Arc<Strangers>,
     pub sse: Arc<tokio::sync::Semaphore>,
+    pub live: live::Live,
+    /// How many more WebSocket sessions there may be.
+    pub live_places: Arc<tokio::sync::Semaphore>,
     pub stopping: tokio::sync::watch::Receiver<bool>,
     /// For questions about the store itself.
     pub store: Store,
@@ -78,6 +90,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(ops::livez)
         .service(ops::readyz)
         .service(ops::metrics)
+        .service(live::connect)
         .service(
             web::scope("/api")
                 .service(spec::document)
@@ -98,6 +111,20 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(accounts::toggle)
                 .service(accounts::link)
                 .service(accounts::unlink)
+                .service(frames::session)
+                .service(frames::uplink)
+                .service(groups::list)
+                .service(groups::create)
+                .service(groups::toggle)
+                .service(groups::members)
+                .service(groups::add_member)
+                .service(groups::toggle_member)
+                .service(groups::one_member)
+                .service(groups::set_member)
+                .service(groups::remove_member)
+                .service(groups::one)
+                .service(groups::change)
+                .service(groups::remove)
                 .service(events::list)
                 .service(events::one)
                 .service(events::log)
@@ -116,6 +143,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(people::tokens)
                 .service(people::create_token)
                 .service(people::revoke_token)
+                .service(ea::open_pairing)
+                .service(ea::cancel_pairing)
+                .service(ea::pair)
+                .service(ea::keys)
+                .service(ea::revoke_key)
+                .service(secrets::status)
+                .service(secrets::rotate)
                 .service(ops::config)
                 .default_service(web::to(problem::no_such_route)),
         )
@@ -261,7 +295,7 @@ impl App {
             body: BodyHash::of(
                 &[request.method().as_str().as_bytes(), request.path().as_bytes(), wish.body].join(&b"\n"[..]),
             ),
-            expected: expected(request)?,
+            expected: if wish.own_version { None } else { expected(request)? },
             occurred_at: now,
             received_at: now,
         };
@@ -315,14 +349,19 @@ pub struct Wish<'a> {
     pub command: Command,
     /// Empty where the body holds a secret: its hash would be one too.
     pub body: &'a [u8],
+    /// The command says itself which version it is for: one of a part, not of the whole stream.
+    own_version: bool,
 }
 
 impl<'a> Wish<'a> {
     pub fn desk(command: tidehelm_events::desk::Command, body: &'a [u8]) -> Self {
-        Wish { to: StreamId::Desk, command: Command::Desk(command), body }
+        Wish { to: StreamId::Desk, command: Command::Desk(command), body, own_version: false }
     }
     pub fn account(to: StreamId, command: tidehelm_events::account::Command, body: &'a [u8]) -> Self {
-        Wish { to, command: Command::Account(command), body }
+        Wish { to, command: Command::Account(command), body, own_version: false }
+    }
+    pub fn with_its_own_version(self) -> Self {
+        Wish { own_version: true, ..self }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::ambient::{self, DeskClock};
 use crate::cli::output::{CliError, Exit};
 use crate::config::Config;
 use crate::keys::Keys;
+use crate::seal::MasterFile;
 use crate::serve::unreadable;
 use crate::store::{Mode, Store, StoreConfig};
 use tidehelm_actors::journal::{Journal, Limits, Reply};
@@ -31,16 +32,16 @@ impl Offline {
     pub async fn open(config: &Config) -> Result<Self, CliError> {
         Store::open(&StoreConfig::from(config), Mode::ReadOnly, ambient::wall()).await?.close().await?;
         let store = Store::open(&StoreConfig::from(config), Mode::Write, ambient::wall()).await?;
-        Offline::over(store).await
+        Offline::over(store, MasterFile::of(config)?).await
     }
 
     /// Takes over a log that is open for writing; an empty one is begun.
-    pub async fn over(mut store: Store) -> Result<Self, CliError> {
+    pub async fn over(mut store: Store, master: MasterFile) -> Result<Self, CliError> {
         let node = NodeId(ambient::uuid_v7());
         let (restored, head, _) = writer::open(&mut store, node, &[]).await.map_err(|error| unreadable(&error))?;
         let clock = DeskClock::default();
         clock.at_least(head.committed_at);
-        let keys = Keys::load(store.twin(), &restored.fold.truth.desk().cloned().unwrap_or_default()).await?;
+        let keys = Keys::load(store.twin(), master, &restored.fold.truth.desk().cloned().unwrap_or_default()).await?;
         let journal = Journal::new(restored, head, node, Limits::default());
         let mut offline = Offline { store, journal, clock, node, keys };
         if offline.journal.truth().desk_id().is_none() {

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -64,11 +65,17 @@ pub enum SealError {
     Broken(MasterId),
     #[error("not sealed by any build that this one knows")]
     Unsealed,
+    #[error("the vault has nothing under this id: the terminal must be paired again")]
+    Absent,
     #[error("cannot {doing} {}", path.display())]
     File { doing: &'static str, path: PathBuf, source: std::io::Error },
 }
 
 impl SealError {
+    pub fn is_missing(&self) -> bool {
+        matches!(self, SealError::Missing(_))
+    }
+
     /// Stable, `snake_case`.
     pub fn code(&self) -> &'static str {
         match self {
@@ -78,6 +85,7 @@ impl SealError {
             SealError::Inside { .. } => "master_key_inside",
             SealError::Unknown { .. } => "master_key_unknown",
             SealError::Broken(_) | SealError::Unsealed => "secret_broken",
+            SealError::Absent => "secret_absent",
             SealError::File { .. } => "master_key_unreadable",
         }
     }
@@ -231,10 +239,9 @@ impl MasterFile {
         }
     }
 
-    /// Opens a sealed value, with a key that was rotated away if need be.
-    pub fn open(&self, bytes: &[u8], row: CredentialId, kind: &str) -> Result<KeyBytes, SealError> {
-        let sealed = Sealed::read(bytes)?;
-        self.find(sealed.id)?.open(&sealed, row, kind)
+    /// For opening many values: each file is read once.
+    pub fn ring(&self) -> Ring<'_> {
+        Ring { file: self, known: BTreeMap::new() }
     }
 
     /// The key with this id, wherever it is.
@@ -284,6 +291,23 @@ impl MasterFile {
     /// True if a rotation was begun and not finished.
     pub fn is_rotating(&self) -> bool {
         next(&self.path).exists()
+    }
+}
+
+/// Master keys that were needed so far, for as long as there is something to open.
+pub struct Ring<'a> {
+    file: &'a MasterFile,
+    known: BTreeMap<MasterId, MasterKey>,
+}
+
+impl Ring<'_> {
+    /// Opens a sealed value, with a key that was rotated away if need be.
+    pub fn open(&mut self, bytes: &[u8], row: CredentialId, kind: &str) -> Result<KeyBytes, SealError> {
+        let sealed = Sealed::read(bytes)?;
+        if !self.known.contains_key(&sealed.id) {
+            self.known.insert(sealed.id, self.file.find(sealed.id)?);
+        }
+        self.known[&sealed.id].open(&sealed, row, kind)
     }
 }
 
@@ -462,9 +486,9 @@ mod tests {
         assert_eq!(sealed_with(&sealed).unwrap(), master.id);
         assert!(!sealed.windows(8).any(|some| some == &secret.expose()[..8]), "it is not sealed");
         assert_ne!(sealed, master.seal(&secret, row(1), "terminal_key"), "a nonce was used twice");
-        assert_eq!(file.open(&sealed, row(1), "terminal_key").unwrap().expose(), secret.expose());
-        assert_eq!(file.open(&sealed, row(2), "terminal_key").unwrap_err().code(), "secret_broken");
-        assert_eq!(file.open(&sealed, row(1), "upstream_key").unwrap_err().code(), "secret_broken");
+        assert_eq!(file.ring().open(&sealed, row(1), "terminal_key").unwrap().expose(), secret.expose());
+        assert_eq!(file.ring().open(&sealed, row(2), "terminal_key").unwrap_err().code(), "secret_broken");
+        assert_eq!(file.ring().open(&sealed, row(1), "upstream_key").unwrap_err().code(), "secret_broken");
     }
 
     #[test]
@@ -475,10 +499,10 @@ mod tests {
         for bit in 0..8 * sealed.len() {
             let mut flipped = sealed.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(file.open(&flipped, row(1), "terminal_key").is_err(), "bit {bit}");
+            assert!(file.ring().open(&flipped, row(1), "terminal_key").is_err(), "bit {bit}");
         }
         for length in 0..sealed.len() {
-            assert!(file.open(&sealed[..length], row(1), "terminal_key").is_err(), "{length} bytes");
+            assert!(file.ring().open(&sealed[..length], row(1), "terminal_key").is_err(), "{length} bytes");
         }
     }
 
@@ -497,21 +521,21 @@ mod tests {
             old.id,
             "until everything is sealed anew, the old one is the current one"
         );
-        let again = new.seal(&file.open(&sealed, row(1), "k").unwrap(), row(1), "k");
-        assert!(file.open(&again, row(1), "k").is_ok(), "halfway, both open");
+        let again = new.seal(&file.ring().open(&sealed, row(1), "k").unwrap(), row(1), "k");
+        assert!(file.ring().open(&again, row(1), "k").is_ok(), "halfway, both open");
         let kept = file.finish_rotation().unwrap();
         assert!(!file.is_rotating());
         assert_eq!(file.current().unwrap().id, new.id);
         for sealed in [&sealed, &again] {
-            assert_eq!(file.open(sealed, row(1), "k").unwrap().expose(), secret.expose());
+            assert_eq!(file.ring().open(sealed, row(1), "k").unwrap().expose(), secret.expose());
         }
         std::fs::remove_file(&kept).unwrap();
-        let error = file.open(&sealed, row(1), "k").unwrap_err();
+        let error = file.ring().open(&sealed, row(1), "k").unwrap_err();
         assert_eq!(error.code(), "master_key_unknown");
         let said = error.to_string();
         assert!(said.contains(&old.id.to_string()) && said.contains(&kept.display().to_string()), "{said}");
         std::fs::remove_file(file.path()).unwrap();
-        assert_eq!(file.open(&again, row(1), "k").unwrap_err().code(), "master_key_missing");
+        assert_eq!(file.ring().open(&again, row(1), "k").unwrap_err().code(), "master_key_missing");
         assert_eq!(file.begin_rotation().unwrap_err().code(), "master_key_missing");
     }
 

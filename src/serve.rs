@@ -6,8 +6,11 @@ use crate::config::{Auth, Loaded, check_exposure};
 use crate::history::{History, Known};
 use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
 use crate::keys::{Keys, Kind};
+use crate::pairing::Pairings;
+use crate::seal::MasterFile;
 use crate::store::{Mode, Store, StoreConfig};
 use crate::telemetry::Metrics;
+use crate::terminals::{self, Hub, Job, Terminals};
 use actix_web::HttpServer;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +24,6 @@ use tidehelm_actors::writer;
 use tidehelm_events::answer::{Answer, BodyHash};
 use tidehelm_events::desk::{self as events, Access};
 use tidehelm_events::id::{CommandId, DeskId, NodeId, Principal, StreamId, UserName};
-use tidehelm_events::react::Effect;
 use tidehelm_events::time::Span;
 
 /// Streams to start without, because their records are not believed.
@@ -80,23 +82,43 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     );
     let desk = restored.fold.truth.desk().cloned().unwrap_or_default();
     let app_name = config.desk.name.clone();
-    let keys = Keys::load(store.twin(), &desk).await?;
+    let keys = Arc::new(Keys::load(store.twin(), MasterFile::of(&config)?, &desk).await?);
     let history_store = store.twin();
     let (retention_store, table_store) = (store.twin(), store.twin());
     let asked_store = store.twin();
     let clock = Arc::new(DeskClock::default());
-    let host = start_desk(&config, store, clock.clone(), node, restored, head)?;
+    let (hub, outbound) = Hub::new(clock.clone());
+    let host = start_desk(&config, store, clock.clone(), Box::new(outbound.clone()), node, restored, head)?;
     let first = prepare(&host, &keys, &clock, &app_name).await?;
+    let hub = hub.start(host.clone()).map_err(|error| CliError::failed(format!("cannot start the hub: {error}")))?;
+    let strangers = Arc::new(Strangers::default());
+    let pairings = Arc::new(Pairings::new(host.clone(), keys.clone(), clock.clone()));
+    let terminals = Arc::new(Terminals::new(terminals::Parts {
+        host: host.clone(),
+        clock: clock.clone(),
+        keys: keys.terminals.clone(),
+        desk: host.durable.read(|fold| fold.truth.desk_id()).ok_or_else(|| CliError::failed("the log has no desk"))?,
+        hub: outbound.clone(),
+        pairing: Arc::new(terminals::listen::Exchange {
+            pairings: pairings.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        }),
+        strangers: strangers.clone(),
+    }));
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let app = actix_web::web::Data::new(App {
         history: History::new(Box::new(history_store), Known::Live(host.durable.clone())),
         host: host.clone(),
+        pairings,
+        terminals: terminals.clone(),
         keys,
         clock,
         settings_shown: serde_json::to_value(loaded.rows()).unwrap_or_default(),
         metrics: Metrics::new().map_err(|error| CliError::failed(error.to_string()))?,
-        strangers: Strangers::default(),
+        strangers,
         sse: Arc::new(tokio::sync::Semaphore::new(config.http.sse_clients_max)),
+        live: http::live::Live::new(host.durable.head().position),
+        live_places: Arc::new(tokio::sync::Semaphore::new(config.http.ws_clients_max)),
         stopping: stopping.clone(),
         sizes: tokio::sync::Mutex::new(None),
         store: asked_store,
@@ -104,12 +126,17 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     });
     let (server, address) = bind(&app)?;
     let scheme = if app.config.http.tls().is_some() { "https" } else { "http" };
-    greet(scheme, address, first.as_deref());
+    let tls = app.config.http.tls().map(|(cert, key)| tls(cert, key)).transpose()?.map(Arc::new);
+    let sockets = Arc::new(terminals::listen::open(&app.config, tls, terminals)?);
+    greet(scheme, address, terminals::listen::greeting(sockets.bound()).as_deref(), first.as_deref());
     let handle = server.handle();
     let beside = [
         actix::spawn(record_strangers(app.clone())),
+        actix::spawn(http::live::keep(app.clone())),
         actix::spawn(crate::retention::keep(app.clone(), retention_store)),
         actix::spawn(crate::tables::keep(app.clone(), table_store)),
+        actix::spawn(crate::pairing::keep(host.clone(), app.keys.clone())),
+        actix::spawn(terminals::feed::keep(app.clone(), sockets.clone())),
     ];
     let serving = actix::spawn(server);
     let why = wait_for_signal().await;
@@ -122,7 +149,11 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         let _ = task.await;
     }
     record_counted(&app).await;
+    outbound.send(Job::Stop);
     host.stop().await;
+    drop(sockets);
+    // It has answered whoever waited; there is nothing more to wait for.
+    let _ = tokio::task::spawn_blocking(move || hub.join()).await;
     tracing::info!(position = host.durable.head().position.0, "stopped; everything accepted is in the log");
     let _ = serving.await;
     Ok(())
@@ -143,6 +174,7 @@ fn start_desk(
     config: &crate::config::Config,
     store: Store,
     clock: Arc<DeskClock>,
+    outlet: Box<dyn Outlet>,
     node: NodeId,
     restored: tidehelm_actors::restore::Restored,
     head: tidehelm_events::commit::Head,
@@ -150,7 +182,7 @@ fn start_desk(
     let parts = Parts {
         store: Box::new(store),
         clock,
-        outlet: Box::new(NoTerminals),
+        outlet,
         node,
         new_desk: DeskId(ambient::uuid()),
         build: env!("CARGO_PKG_VERSION").into(),
@@ -178,15 +210,6 @@ fn start_desk(
     });
     let started = receiver.recv().map_err(|_| CliError::failed("the desk's thread ended before it began"))?;
     started.map_err(|error| CliError::failed(format!("cannot start the desk: {error}")))
-}
-
-/// Terminals connect over NNG, which is not part of this build yet: see `docs/gaps.md`.
-struct NoTerminals;
-
-impl Outlet for NoTerminals {
-    fn effect(&self, effect: &Effect) {
-        tracing::trace!(?effect, "released");
-    }
 }
 
 /// Makes a way in where nobody has one. Answers the code of the one-time link.
@@ -237,21 +260,22 @@ async fn ask(host: &Host, clock: &DeskClock, command: events::Command) -> Result
 }
 
 fn bind(app: &http::Data) -> Result<(actix_web::dev::Server, SocketAddr), CliError> {
-    let http = &app.config.http;
+    let config = &app.config.http;
     let data = app.clone();
     let server = HttpServer::new(move || http::application(data.clone()))
-        .workers(http.workers)
+        .workers(config.workers)
+        .on_connect(http::live::prepare)
         .shutdown_timeout(10)
         .disable_signals();
     let busy = |error: std::io::Error| {
-        CliError::failed(format!("cannot listen on {}: {error}", http.bind))
+        CliError::failed(format!("cannot listen on {}: {error}", config.bind))
             .hint("another program may use the port; choose one with `--bind 127.0.0.1:PORT`")
     };
-    let bound = match http.tls() {
-        None => server.bind(http.bind).map_err(busy)?,
-        Some((cert, key)) => server.bind_rustls_0_23(http.bind, tls(cert, key)?).map_err(busy)?,
+    let bound = match config.tls() {
+        None => server.bind(config.bind).map_err(busy)?,
+        Some((cert, key)) => server.bind_rustls_0_23(config.bind, tls(cert, key)?).map_err(busy)?,
     };
-    let address = bound.addrs().first().copied().unwrap_or(http.bind);
+    let address = bound.addrs().first().copied().unwrap_or(config.bind);
     Ok((bound.run(), address))
 }
 
@@ -272,10 +296,13 @@ fn tls(cert: &std::path::Path, key: &std::path::Path) -> Result<rustls::ServerCo
 }
 
 /// What the person who started it reads. The first line is for programs too.
-fn greet(scheme: &str, address: SocketAddr, first: Option<&str>) {
+fn greet(scheme: &str, address: SocketAddr, terminals: Option<&str>, first: Option<&str>) {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "Tidehelm is at {scheme}://{address}");
+    if let Some(terminals) = terminals {
+        let _ = writeln!(out, "{terminals}");
+    }
     if let Some(code) = first {
         let _ = writeln!(
             out,

@@ -8,20 +8,19 @@
 
 mod gate;
 mod hub;
+pub mod feed;
+pub mod listen;
 mod seat;
 mod translate;
 
-#[cfg(test)]
-mod tests;
-
 pub use gate::{Peer, Spoken};
-pub use hub::{Hub, Outbound};
+pub use hub::{Hub, Job, Outbound};
 
 use crate::ambient::DeskClock;
 use crate::http::auth::Strangers;
 use crate::keys::TerminalKeys;
 use gate::{Gate, Stranger};
-use hub::{Job, Waiting};
+use hub::Waiting;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidehelm_actors::desk::Host;

@@ -655,5 +655,9 @@ pub fn credentials(desk: &Desk) -> Vec<(CredentialId, &'static str, String)> {
     let invites = desk.invites.iter().map(|(id, invite)| (*id, "invite", format!("the invitation of {}", invite.name)));
     let sessions = desk.sessions.iter().map(|(id, session)| (*id, "session", format!("a session of {}", session.name)));
     let tokens = desk.tokens.iter().map(|(id, token)| (*id, "token", format!("token {}", token.name)));
-    users.chain(invites).chain(sessions).chain(tokens).collect()
+    let pairings = desk.pairings.keys().map(|id| (*id, "pairing", format!("pairing {id}")));
+    let keys = desk.terminal_keys.iter();
+    let keys =
+        keys.map(|(id, key)| (*id, "terminal_key", format!("the terminal of {}/{}", key.role.as_str(), key.account)));
+    users.chain(invites).chain(sessions).chain(tokens).chain(pairings).chain(keys).collect()
 }

@@ -360,6 +360,18 @@ impl From<tidehelm_actors::port::LogFault> for CliError {
     }
 }
 
+impl From<crate::seal::SealError> for CliError {
+    fn from(error: crate::seal::SealError) -> Self {
+        use crate::seal::SealError;
+        let message = error.to_string();
+        match error {
+            SealError::Inside { .. } => CliError::usage(message),
+            SealError::File { source, .. } => CliError::failed(message).caused_by(source),
+            _ => CliError::new(Exit::Blocked, message),
+        }
+    }
+}
+
 impl From<crate::store::StoreError> for CliError {
     fn from(error: crate::store::StoreError) -> Self {
         let exit = match &error {

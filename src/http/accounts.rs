@@ -103,12 +103,11 @@ impl AccountView {
             trade_allowed: identity.map(|_| account.trade_allowed),
             last_heartbeat_at: account.last_heartbeat_at(),
             masters: account
-                .masters
-                .iter()
-                .map(|(id, seen)| MasterView {
+                .members()
+                .map(|(id, followed)| MasterView {
                     account: id.to_string(),
-                    runtime_status: seen.status.code(),
-                    warning_codes: seen.warnings.codes(),
+                    runtime_status: followed.master_status.code(),
+                    warning_codes: followed.master_warnings.codes(),
                 })
                 .collect(),
             revision: account.revision.0,
@@ -232,8 +231,9 @@ pub async fn register(
         leverage: r.leverage,
         trade_allowed: r.trade_allowed,
         ea_version: r.ea_version,
+        ..Registered::default()
     };
-    change(&app, &request, &caller, stream_of(&path)?, account::Command::Register(registered), &bytes).await
+    change(&app, &request, &caller, stream_of(&path)?, account::Command::Register(Box::new(registered)), &bytes).await
 }
 
 /// A terminal says goodbye.
@@ -277,7 +277,7 @@ fn link_of(path: &LinkPath) -> Result<(StreamId, AccountId), Problem> {
 #[put("/links/{account}/{master}")]
 pub async fn link(app: Data, request: HttpRequest, caller: Caller, path: LinkPath) -> Answered<OneAccount> {
     let (slave, master) = link_of(&path)?;
-    change(&app, &request, &caller, slave, account::Command::Link { master }, b"").await
+    change(&app, &request, &caller, slave, account::Command::Link { master, enabled: true, settings: Box::default() }, b"").await
 }
 
 /// Lets a slave no longer follow a master.
@@ -285,7 +285,7 @@ pub async fn link(app: Data, request: HttpRequest, caller: Caller, path: LinkPat
 #[delete("/links/{account}/{master}")]
 pub async fn unlink(app: Data, request: HttpRequest, caller: Caller, path: LinkPath) -> Answered<OneAccount> {
     let (slave, master) = link_of(&path)?;
-    change(&app, &request, &caller, slave, account::Command::Unlink { master }, b"").await
+    change(&app, &request, &caller, slave, account::Command::Unlink { master, wind_down: None, expected: None }, b"").await
 }
 
 async fn change(

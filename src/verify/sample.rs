@@ -4,6 +4,7 @@ use crate::ambient;
 use crate::config::Config;
 use crate::keys::Kind;
 use crate::offline::Offline;
+use crate::seal::MasterFile;
 use crate::store::{Mode, Store, StoreConfig};
 use std::path::Path;
 use tidehelm_actors::node::Command;
@@ -22,7 +23,7 @@ pub fn config(dir: &Path) -> Config {
 /// A log with a user, a master, a slave that follows it, heartbeats, a refusal and a snapshot in the middle.
 pub async fn fill(dir: &Path) {
     let store = Store::open(&StoreConfig::from(&config(dir)), Mode::Write, ambient::wall()).await.unwrap();
-    let mut desk = Offline::over(store).await.unwrap();
+    let mut desk = Offline::over(store, MasterFile::of(&config(dir)).unwrap()).await.unwrap();
     let (token, _) = desk.keys.issue(Kind::Token).await.unwrap();
     desk.want(DeskCommand::CreateToken { token, name: "job".into(), access: Access::Viewer, expires_at: None })
         .await
@@ -34,9 +35,9 @@ pub async fn fill(dir: &Path) {
     let master = AccountId::new("M_1").unwrap();
     let slave = AccountId::new("S_1").unwrap();
     for (role, id) in [(Role::Master, &master), (Role::Slave, &slave)] {
-        say(&mut desk, role, id, account::Command::Register(registered()), true).await;
+        say(&mut desk, role, id, account::Command::Register(Box::new(registered())), true).await;
     }
-    say(&mut desk, Role::Slave, &slave, account::Command::Link { master: master.clone() }, true).await;
+    say(&mut desk, Role::Slave, &slave, account::Command::Link { master: master.clone(), enabled: true, settings: Box::default() }, true).await;
     desk.snapshot().await.unwrap();
     for round in 0..3 {
         for (role, id) in [(Role::Master, &master), (Role::Slave, &slave)] {
@@ -67,6 +68,7 @@ fn registered() -> Registered {
         leverage: 100,
         trade_allowed: true,
         ea_version: text("1"),
+        ..Registered::default()
     }
 }
 

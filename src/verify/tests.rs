@@ -3,6 +3,7 @@ use super::*;
 use crate::ambient;
 use crate::cli::progress::Progress;
 use crate::offline::Offline;
+use crate::seal::MasterFile;
 use crate::store::sqlite::FILE;
 use crate::store::{Mode, Store, StoreConfig};
 use rusqlite::Connection;
@@ -163,7 +164,7 @@ async fn what_stands_beside_the_log_must_follow_from_it() {
 async fn cut(dir: &Path) {
     fill(dir).await;
     let store = Store::open(&StoreConfig::from(&config(dir)), Mode::Write, ambient::wall()).await.unwrap();
-    let mut desk = Offline::over(store).await.unwrap();
+    let mut desk = Offline::over(store, MasterFile::of(&config(dir)).unwrap()).await.unwrap();
     let extents = desk.store().reader().extents(Position(20), 100).await.unwrap();
     let through = extents.iter().rev().find(|extent| extent.is_drained() && extent.telemetry_bytes == 0).unwrap().last;
     let bytes = crate::history::fold_at(desk.store(), through).await.unwrap().to_bytes();

@@ -18,8 +18,15 @@ mod frame;
 mod message;
 mod sign;
 
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
+
 pub use batch::{Batch, split};
 pub use envelope::{Body, Envelope, Kind, decode, encode};
-pub use frame::{BATCH_MAX, Codec, FRAME_MAX, Frame, FrameError, LARGE_MAX, MESSAGE_MAX, VERSION, open};
+pub use frame::{BATCH_MAX, Codec, FRAME_MAX, Frame, FrameError, LARGE_MAX, MESSAGE_MAX, UPLINK_MAX, VERSION, open};
 pub use message::*;
 pub use sign::{Direction, Key, KeyId, Place, Socket, sign};

@@ -2,7 +2,7 @@
 
 use super::event::{CopyDecided, Drift, Event, OrderAnswered, SignalTaken, StateHash};
 use crate::copy::book::{Copy, Leg, LegState, minus, plus};
-use crate::copy::plan::Origin;
+use crate::copy::Origin;
 use crate::id::AccountId;
 use crate::money::Lots;
 use crate::stream::Stamp;

@@ -4,7 +4,7 @@ use super::event::{HeartbeatSeen, QuoteSeen, Registered, StateHash};
 use super::protection::{Rearm, RearmRefusal};
 use super::settings::AccountSettings;
 use crate::answer::{Denial, Status};
-use crate::copy::plan::{Funds, MasterFacts, Origin};
+use crate::copy::{Funds, MasterFacts, Origin};
 use crate::copy::settings::{Invalid, Overrides, WindDown};
 use crate::copy::stop::StopDegree;
 use crate::id::{AccountId, Position, Version};
@@ -27,10 +27,13 @@ pub enum Command {
     CreateGroup {
         name: String,
         settings: Box<Overrides>,
+        enabled: bool,
     },
+    /// The switch stays where it is unless it is said.
     ChangeGroup {
         name: String,
         settings: Box<Overrides>,
+        enabled: Option<bool>,
     },
     RemoveGroup,
     ChangeSettings(Box<AccountSettings>),
@@ -44,9 +47,11 @@ pub enum Command {
         enabled: bool,
         expected: Option<Version>,
     },
+    /// The switch stays where it is unless it is said.
     ChangeLink {
         master: AccountId,
         settings: Box<Overrides>,
+        enabled: Option<bool>,
         expected: Option<Version>,
     },
     Unlink {

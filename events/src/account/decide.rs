@@ -36,13 +36,15 @@ impl Stream for Account {
             Command::Unregister => self.unregister()?,
             Command::SetIntent { enabled } => self.set_intent(enabled, seen)?,
             Command::NoteStaleEpoch => self.warn(Warning::DuplicateEa, "a terminal uses a registration that was replaced"),
-            Command::CreateGroup { name, settings } => self.create_group(name, settings)?,
-            Command::ChangeGroup { name, settings } => self.change_group(name, settings)?,
+            Command::CreateGroup { name, settings, enabled } => self.create_group(name, settings, enabled, seen)?,
+            Command::ChangeGroup { name, settings, enabled } => self.change_group(name, settings, enabled, seen)?,
             Command::RemoveGroup => self.remove_group()?,
             Command::ChangeSettings(settings) => self.change_settings(settings)?,
             Command::Link { master, enabled, settings } => self.add_link(master, enabled, settings, seen)?,
             Command::SwitchLink { master, enabled, expected } => self.switch_link(master, enabled, expected, seen)?,
-            Command::ChangeLink { master, settings, expected } => self.change_link(master, settings, expected)?,
+            Command::ChangeLink { master, settings, enabled, expected } => {
+                self.change_link(master, settings, enabled, expected, seen)?
+            }
             Command::Ack { order_seq } => self.ack(order_seq),
             Command::Rearm(rearm) => self.rearm(*rearm)?,
             Command::Quote(quote) => return self.quote(quote),
@@ -67,8 +69,8 @@ impl Account {
         let allowed = self.trade_allowed != heartbeat.trade_allowed;
         let skew = self.skew(seen);
         let differed = self.differs(&heartbeat);
-        let (limits, flatten) = self.limits(&heartbeat, seen);
-        if !came_online && !allowed && skew.is_none() && differed.is_none() && limits.is_empty() && !flatten {
+        let (limits, action) = self.limits(&heartbeat, seen);
+        if !came_online && !allowed && skew.is_none() && differed.is_none() && limits.is_empty() && action.is_none() {
             return Ok(Decision::of(Event::HeartbeatSeen(heartbeat)));
         }
         let mut events = Vec::with_capacity(4);
@@ -84,8 +86,8 @@ impl Account {
             effects.push(Effect::SnapshotDue { stream: self.stream() });
         }
         let mut decision = self.with_status(events, effects, seen);
-        if flatten {
-            let Decision { events, effects } = self.flatten(seen);
+        if let Some(action) = action {
+            let Decision { events, effects } = self.protect(action, seen);
             decision.events.extend(events);
             decision.effects.extend(effects);
         }
@@ -154,11 +156,17 @@ impl Account {
         if enabled && seen.locked {
             return Err(Refusal::DeskLocked);
         }
-        Ok(if enabled == self.intent { vec![] } else { vec![Event::IntentSet(IntentSet { enabled })] })
+        Ok(self.switch(enabled, seen)?.into_iter().collect())
     }
 
     /// A group may stand before its terminal has ever come: it is wanted state.
-    fn create_group(&self, name: String, settings: Box<Overrides>) -> Result<Vec<Event>, Refusal> {
+    fn create_group(
+        &self,
+        name: String,
+        settings: Box<Overrides>,
+        enabled: bool,
+        seen: &Seen<'_>,
+    ) -> Result<Vec<Event>, Refusal> {
         if self.role != Role::Master {
             return Err(Refusal::NotAMaster);
         }
@@ -166,14 +174,34 @@ impl Account {
             return Err(Refusal::GroupKnown);
         }
         check_group(&name, &settings)?;
-        Ok(vec![Event::GroupCreated(GroupCreated { name, settings })])
+        let mut events = vec![Event::GroupCreated(GroupCreated { name, settings })];
+        events.extend(self.switch(enabled, seen)?);
+        Ok(events)
     }
 
-    fn change_group(&self, name: String, settings: Box<Overrides>) -> Result<Vec<Event>, Refusal> {
+    fn change_group(
+        &self,
+        name: String,
+        settings: Box<Overrides>,
+        enabled: Option<bool>,
+        seen: &Seen<'_>,
+    ) -> Result<Vec<Event>, Refusal> {
         let Some(group) = &self.group else { return Err(Refusal::GroupUnknown) };
         check_group(&name, &settings)?;
         let same = group.name == name && group.settings == settings;
-        Ok(if same { vec![] } else { vec![Event::GroupChanged(GroupChanged { name, settings })] })
+        let mut events = if same { vec![] } else { vec![Event::GroupChanged(GroupChanged { name, settings })] };
+        events.extend(enabled.map(|enabled| self.switch(enabled, seen)).transpose()?.flatten());
+        Ok(events)
+    }
+
+    /// The switch of the account, where it is to be another, or nobody has touched it yet.
+    fn switch(&self, enabled: bool, seen: &Seen<'_>) -> Result<Option<Event>, Refusal> {
+        if enabled && !self.intent && seen.locked {
+            return Err(Refusal::DeskLocked);
+        }
+        // A slave that a person has switched off is more than off: no first link switches it on.
+        let counts = enabled || self.intent_by_person || self.role == Role::Master;
+        Ok((enabled != self.intent || !counts).then_some(Event::IntentSet(IntentSet { enabled })))
     }
 
     fn remove_group(&self) -> Result<Vec<Event>, Refusal> {

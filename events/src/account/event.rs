@@ -3,7 +3,7 @@
 use super::protection::{LimitCleared, LimitHit, LimitNear, ProtectionRearmed, TradingDayStarted};
 use super::settings::AccountSettings;
 use crate::copy::book::Copy;
-use crate::copy::plan::{Origin, Plan};
+use crate::copy::{Origin, Plan};
 use crate::copy::settings::{Overrides, WindDown};
 use crate::copy::stop::StopDegree;
 use crate::event::events;

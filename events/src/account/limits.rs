@@ -2,23 +2,37 @@
 
 use super::command::Refusal;
 use super::event::*;
-use super::protection::{Figures, ProtectionEvent, Rearm};
+use super::protection::{Action, Figures, ProtectionEvent, Rearm};
 use super::state::Account;
+use crate::copy::wind;
 use crate::money::Lots;
 use crate::reason::{Warning, Warnings};
-use crate::stream::Seen;
+use crate::stream::{Decision, Seen};
+use crate::trade::OrderReason;
 
 impl Account {
-    /// What a heartbeat does to the limits, and whether everything has to be closed. Accounts without limits pay nothing.
-    pub(super) fn limits(&self, heartbeat: &HeartbeatSeen, seen: &Seen<'_>) -> (Vec<Event>, bool) {
-        let (Some(protection), Some(settings)) = (&self.protection, &self.settings) else { return (Vec::new(), false) };
+    /// What a heartbeat does to the limits, and what is to be done about it: only what an action newly asks for, and everything as
+    /// long as it is to be closed. Accounts without limits pay nothing.
+    pub(super) fn limits(&self, heartbeat: &HeartbeatSeen, seen: &Seen<'_>) -> (Vec<Event>, Option<Action>) {
+        let (Some(protection), Some(settings)) = (&self.protection, &self.settings) else { return (Vec::new(), None) };
         let figures = self.protected_figures(heartbeat);
         let events = protection.observe(&figures, &settings.protection, seen.now);
-        let hit = |event: &ProtectionEvent| {
-            matches!(event, ProtectionEvent::Hit(hit) if hit.action == super::protection::Action::Flatten)
+        let hit = |event: &ProtectionEvent| match event {
+            ProtectionEvent::Hit(hit) => Some(hit.action),
+            _ => None,
         };
-        let flatten = events.iter().any(hit) || protection.flatten_due(heartbeat.open_positions).is_some();
-        (events.into_iter().map(Event::from).collect(), flatten)
+        let newly = events.iter().filter_map(hit).max().filter(|action| *action > Action::BlockEntry);
+        let due = protection.flatten_due(heartbeat.open_positions).map(|block| block.action);
+        (events.into_iter().map(Event::from).collect(), newly.max(due))
+    }
+
+    /// Closes or cancels what an action of the limits asks for. What was told to close before is not told again.
+    pub(super) fn protect(&self, action: Action, seen: &Seen<'_>) -> Decision<Event> {
+        match action {
+            Action::BlockEntry => Decision::nothing(),
+            Action::CloseOnly => self.end_copies(wind::cancel_pending, OrderReason::Protection, seen),
+            Action::Flatten => self.end_copies(wind::flatten, OrderReason::Protection, seen),
+        }
     }
 
     pub(super) fn protected_figures(&self, heartbeat: &HeartbeatSeen) -> Figures {

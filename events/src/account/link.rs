@@ -65,12 +65,21 @@ impl Account {
         &self,
         master: AccountId,
         settings: Box<Overrides>,
+        enabled: Option<bool>,
         expected: Option<Version>,
+        seen: &Seen<'_>,
     ) -> Result<Vec<Event>, Refusal> {
         let link = self.expected_link(&master, expected)?;
         check_settings(&settings)?;
         let same = link.settings == settings;
-        Ok(if same { vec![] } else { vec![Event::LinkChanged(LinkChanged { master, settings })] })
+        let mut events = match enabled {
+            Some(enabled) => self.switch_link(master.clone(), enabled, expected, seen)?,
+            None => Vec::new(),
+        };
+        if !same {
+            events.push(Event::LinkChanged(LinkChanged { master, settings }));
+        }
+        Ok(events)
     }
 
     /// What becomes of the copies is said with it: kept as the terminal has them, closed with the master's, or closed now.

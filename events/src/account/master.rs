@@ -4,7 +4,7 @@ use super::book::{MasterBook, remaining};
 use super::command::{Refusal, Signal, Snapshot};
 use super::event::*;
 use super::state::Account;
-use crate::copy::plan::Origin;
+use crate::copy::Origin;
 use crate::id::Role;
 use crate::money::Lots;
 use crate::react::Effect;

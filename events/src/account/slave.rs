@@ -5,9 +5,9 @@ use super::command::{Refusal, SignalNote, Snapshot};
 use super::event::*;
 use super::state::{Account, Figures, Link};
 use crate::copy::book::{Copy, LegState, minus, plus};
-use crate::copy::plan::{self, Ask, Block, Exposure, LinkFacts, Origin, SlaveFacts};
+use crate::copy::plan;
 use crate::copy::settings::{Effective, Layer, Mode, Overrides, WindDown, resolve};
-use crate::copy::{Rule, StopDegree, wind};
+use crate::copy::{Ask, Block, Exposure, LinkFacts, Origin, Rule, SlaveFacts, StopDegree, wind};
 use crate::id::{AccountId, Position, Role};
 use crate::money::Lots;
 use crate::react::Effect;
@@ -92,6 +92,13 @@ impl Account {
         for (id, instruction) in orders.into_iter().zip(instructions) {
             let of = Of { master: &note.master, ticket, signal: Some(note.signal), stamps: note.stamps, deadline };
             issue.order(id, instruction, reason, of);
+        }
+        let last = note.master_left == Lots::ZERO && note.side.others_in_symbol == 0;
+        if let Some(copy) = copy.filter(|_| last && link.winding == Some(WindDown::CloseOnlyBySymbol)) {
+            let others = book.keyed().filter(|((of, other), _)| **of == note.master && *other != ticket);
+            for ((master, ticket), instruction) in wind::flatten_symbol(&copy.symbol, others) {
+                issue.own(instruction, OrderReason::WindDown, master, ticket);
+            }
         }
     }
 
@@ -354,12 +361,17 @@ impl Account {
         decision.effects.extend(issue.decision.effects);
     }
 
-    /// A limit of the account says that everything is to be closed.
-    pub(super) fn flatten(&self, seen: &Seen<'_>) -> Decision<Event> {
+    /// Orders that end copies, for a reason of the account's own.
+    pub(super) fn end_copies<'a>(
+        &'a self,
+        which: impl FnOnce(Keyed<'a>) -> Vec<wind::For<(&'a AccountId, Ticket)>>,
+        reason: OrderReason,
+        seen: &Seen<'_>,
+    ) -> Decision<Event> {
         let Some(book) = self.slave_book.as_deref() else { return Decision::nothing() };
         let mut issue = Issue::new(self, book, seen);
-        for ((master, ticket), instruction) in wind::flatten(book.keyed()) {
-            issue.own(instruction, OrderReason::Protection, master, ticket);
+        for ((master, ticket), instruction) in which(book.keyed().collect()) {
+            issue.own(instruction, reason, master, ticket);
         }
         issue.decision
     }
@@ -442,6 +454,9 @@ fn begun(note: &SignalNote, instructions: &[Instruction]) -> Option<Copy> {
         Instruction::Modify { .. } | Instruction::Close { .. } => None,
     })
 }
+
+/// All copies of a slave, as the copy engine takes them.
+type Keyed<'a> = Vec<((&'a AccountId, Ticket), &'a Copy)>;
 
 /// Orders that are being given, each with the next number.
 struct Issue<'a> {

@@ -5,7 +5,7 @@ use super::event::{Event, HeartbeatSeen, QuoteSeen, Registered, StateHash};
 use super::protection::{Protection, ProtectionEvent};
 use super::settings::AccountSettings;
 use super::status::{self, Evaluation, Inputs};
-use crate::copy::plan::{Funds, Quote};
+use crate::copy::{Funds, Quote};
 use crate::copy::settings::{Overrides, WindDown};
 use crate::id::{AccountId, Role, Version};
 use crate::money::Money;
@@ -271,9 +271,6 @@ impl Account {
             }
             Event::SettingsChanged(change) => {
                 self.settings = Some(change.settings.clone());
-                if !change.settings.protection.is_empty() {
-                    self.protection.get_or_insert_default();
-                }
                 self.revision = at.version;
             }
             Event::WarningRaised(raised) => self.noticed = self.noticed.with(raised.warning),
@@ -413,12 +410,9 @@ impl Account {
         figures.open_positions = heartbeat.open_positions;
         figures.received_at = at.received_at.max(figures.received_at);
         self.trade_allowed = heartbeat.trade_allowed;
-        if self.protection.is_some() {
-            let figures = self.protected_figures(heartbeat);
-            if let Some(protection) = &mut self.protection {
-                protection.heard(&figures, at.recorded_at);
-            }
-        }
+        // Also where no limits are set: whoever sets some later wants them measured from what was.
+        let figures = self.protected_figures(heartbeat);
+        self.protection.get_or_insert_default().heard(&figures, at.recorded_at);
         let (through, told) = (heartbeat.through_signal_seq, heartbeat.state_hash);
         if told == StateHash::default() {
             return;

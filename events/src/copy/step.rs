@@ -1,6 +1,7 @@
 //! What was looked at on the way to a decision, as numbers for the log and as sentences for people.
 
-use super::plan::{Block, Origin, Plan};
+use super::ask::{Block, Origin};
+use super::plan::Plan;
 use super::rule::Rule;
 use super::settings::{Layer, Levels, Mode, Sides, SyncMode, Volume, WindDown};
 use super::symbol::Way;
@@ -307,7 +308,7 @@ impl Step {
                 )
             }
             Step::Volume { mode, from, master_lots, inputs, lots } => format!(
-                "volume: {} = {lots} ({} {})",
+                "volume: {} = {lots} ({}, {})",
                 formula(*mode, *master_lots, *inputs),
                 mode.as_str(),
                 from.as_str()
@@ -363,7 +364,7 @@ fn formula(mode: Volume, master_lots: Lots, inputs: Inputs) -> String {
             | Volume::Leverage(_) => format!("{master_lots} × {number}"),
         },
         Inputs::Funds { slave, master, rate } if rate.get() == rust_decimal::Decimal::ONE => {
-            format!("{master_lots} × {number} × {slave} / {master}")
+            format!("{master_lots} × {number} × {} {slave} / {master}", figure(mode))
         }
         Inputs::Funds { slave, master, rate } => format!("{master_lots} × {number} × {slave} / ({master} × {rate})"),
         Inputs::Sizes { slave, master } => format!("{master_lots} × {number} × {master} / {slave} units in a lot"),
@@ -373,6 +374,19 @@ fn formula(mode: Volume, master_lots: Lots, inputs: Inputs) -> String {
         Inputs::Worth { equity, price, tick_size, tick_value } => {
             format!("{number} × {equity} / ({price} / {tick_size} × {tick_value} a lot)")
         }
+    }
+}
+
+fn figure(mode: Volume) -> &'static str {
+    match mode {
+        Volume::RatioBalance(_) => "balance",
+        Volume::RatioFreeMargin(_) => "free margin",
+        Volume::RatioEquity(_)
+        | Volume::Fixed(_)
+        | Volume::Multiplier(_)
+        | Volume::MultiplierNotional(_)
+        | Volume::RiskPercent(_)
+        | Volume::Leverage(_) => "equity",
     }
 }
 

@@ -1,7 +1,7 @@
 //! How many lots?
 
+use super::ask::{Funds, MasterFacts, SlaveFacts};
 use super::exact::{ceil_to, floor_to, lots, ratio};
-use super::plan::{Funds, MasterFacts, SlaveFacts};
 use super::rule::Rule;
 use super::settings::{AboveMax, BelowMin, Effective, Volume};
 use crate::money::{Factor, Lots, Money, Price};
@@ -251,4 +251,66 @@ fn split(mut rest: Decimal, Sizes { min, max, .. }: Sizes) -> (Vec<Decimal>, Fit
         return (orders, Fit::Clamped);
     }
     (orders, Fit::Split)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sizes(step: &str, min: &str, max: &str) -> Sizes {
+        Sizes { step: step.parse().unwrap(), min: min.parse().unwrap(), max: max.parse().unwrap() }
+    }
+
+    #[test]
+    fn a_volume_fits_into_what_the_broker_takes() {
+        use {AboveMax::*, BelowMin::*};
+        let usual = sizes("0.01", "0.01", "50");
+        let coarse = sizes("0.1", "0.5", "2");
+        let narrow = sizes("1", "2", "3");
+        for (asked, sizes, below, above, orders, fit) in [
+            ("0.165", usual, Skip, Clamp, "0.16", Fit::Step),
+            ("0.0099", usual, Skip, Clamp, "", Fit::TooSmall),
+            ("0.0099", usual, Force, Clamp, "0.01", Fit::Forced),
+            ("0", usual, Force, Clamp, "0.01", Fit::Forced),
+            ("50", usual, Skip, Split, "50", Fit::Step),
+            ("50.019", usual, Skip, Split, "50 0.01", Fit::Split),
+            ("0.49", coarse, Skip, Clamp, "", Fit::TooSmall),
+            ("4.36", coarse, Skip, Clamp, "2", Fit::Clamped),
+            ("4.56", coarse, Skip, Split, "2 2 0.5", Fit::Split),
+            // The rest of 0.3 is too small, so that the order before it gives 0.2.
+            ("4.36", coarse, Skip, Split, "2 1.8 0.5", Fit::Split),
+            ("7", narrow, Skip, Split, "3 2 2", Fit::Split),
+            ("4", narrow, Skip, Split, "2 2", Fit::Split),
+            // Nothing can give: the fourth is not opened.
+            ("4", sizes("1", "3", "3"), Skip, Split, "3", Fit::Clamped),
+            ("41", sizes("1", "1", "2"), Skip, Split, &["2"; 20].join(" "), Fit::SplitCapped),
+            ("40", sizes("1", "1", "2"), Skip, Split, &["2"; 20].join(" "), Fit::Split),
+        ] {
+            let fitted = super::fit(asked.parse().unwrap(), sizes, below, above).unwrap();
+            let told: Vec<String> = fitted.orders.iter().map(Lots::to_string).collect();
+            assert_eq!((told.join(" ").as_str(), fitted.fit), (orders, fit), "{asked}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_split_loses_nothing(asked in 1i64..2_000, step in 1i64..4, min in 1i64..10, max in 1i64..200) {
+            let (step, min, max) = (Decimal::from(step), Decimal::from(min * step), Decimal::from(max * step));
+            prop_assume!(min <= max);
+            let asked = Lots::new(Decimal::from(asked)).unwrap();
+            let fitted = fit(asked, Sizes { step, min, max }, BelowMin::Skip, AboveMax::Split).unwrap();
+            let sum: Decimal = fitted.orders.iter().map(|lots| lots.get()).sum();
+            for lots in &fitted.orders {
+                prop_assert!(min <= lots.get() && lots.get() <= max && (lots.get() % step).is_zero());
+            }
+            let whole = floor_to(asked.get(), step).unwrap();
+            match fitted.fit {
+                Fit::Step | Fit::Split => prop_assert_eq!(sum, whole),
+                Fit::Clamped | Fit::SplitCapped => prop_assert!(sum < whole),
+                Fit::TooSmall => prop_assert!(whole < min && sum.is_zero()),
+                Fit::Forced => prop_assert!(false, "nobody asked for that"),
+            }
+        }
+    }
 }

@@ -34,7 +34,8 @@ pub fn flatten<'a, K: Clone>(copies: impl IntoIterator<Item = (K, &'a Copy)>) ->
     each(copies, close_all)
 }
 
-/// Closes and cancels everything of one symbol, by the slave's name.
+/// Closes and cancels everything of one symbol, by the slave's name: the rest of a link that is wound down by symbol, once the
+/// master has nothing left in it.
 pub fn flatten_symbol<'a, K: Clone>(symbol: &Symbol, copies: impl IntoIterator<Item = (K, &'a Copy)>) -> Vec<For<K>> {
     flatten(copies.into_iter().filter(|(_, copy)| copy.symbol == *symbol))
 }
@@ -56,7 +57,8 @@ fn each<'a, K: Clone>(
 }
 
 /// What is too much once all results are in: closes what the broker holds beyond the master's share, if that is a step or more.
-/// Never opens. Every volume that the broker said is taken at its word, so ask only when nothing is under way.
+/// Never opens. Every volume that the broker said is taken at its word, so ask only when nothing is under way; and since a broker
+/// may refuse again and again, the caller bounds how often.
 pub fn settle(copy: &Copy, contract: Option<&Contract>) -> Vec<Instruction> {
     if copy.master_left == Lots::ZERO {
         let there = copy.legs.iter().filter(|leg| leg.held() > Lots::ZERO || waits(leg));

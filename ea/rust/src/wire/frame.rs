@@ -11,8 +11,10 @@ pub const FRAME_MAX: usize = 64 << 10;
 /// The most bytes of a frame that lists what an account has.
 pub const LARGE_MAX: usize = 1 << 20;
 /// The most bytes of a batch.
-pub const BATCH_MAX: usize = FRAME_MAX;
-/// The most bytes that a socket takes in at once.
+pub const BATCH_MAX: usize = UPLINK_MAX;
+/// The most bytes of a message on `uplink`.
+pub const UPLINK_MAX: usize = FRAME_MAX + SIGNATURE;
+/// The most bytes of a message on `session`.
 pub const MESSAGE_MAX: usize = LARGE_MAX + SIGNATURE;
 
 pub(super) const BINARY: u8 = 0x01;

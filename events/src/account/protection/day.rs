@@ -30,6 +30,7 @@ pub struct TimeOfDayError;
 
 /// The longest names of the list have about half of this.
 const NAME_MAX: usize = 64;
+const DAY_SECONDS: i32 = 86_400;
 
 impl Default for TradingDay {
     fn default() -> Self {
@@ -65,23 +66,23 @@ impl TradingDay {
         let today = zone.to_datetime(jiff::Timestamp::from_microsecond(now.micros()).ok()?).date();
         let (mut begin, mut end) = (None, None);
         for days in -2..=2 {
-            let date = today.checked_add(jiff::Span::new().days(days)).ok()?;
-            let reset = self.reset_on(zone, date)?;
-            if reset <= now {
-                begin = Some(reset);
-            } else {
-                end = end.or(Some(reset));
+            let date = today.checked_add(jiff::Span::new().days(days)).ok();
+            match date.and_then(|date| self.reset_on(zone, date)) {
+                Some(reset) if reset <= now => begin = Some(reset),
+                later => end = end.or(later),
             }
         }
         Some((begin?, end?))
     }
 
+    /// None on a date that the zone left out.
     fn reset_on(&self, zone: &TimeZone, date: Date) -> Option<Timestamp> {
         let time = Time::new(self.reset.hour as i8, self.reset.minute as i8, 0, 0).ok()?;
         let local = date.to_datetime(time);
         let instant = match zone.to_ambiguous_timestamp(local).offset() {
             AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(local).ok()?,
             AmbiguousOffset::Fold { before, .. } => before.to_timestamp(local).ok()?,
+            AmbiguousOffset::Gap { before, after } if after.seconds() - before.seconds() >= DAY_SECONDS => return None,
             // Read with the offset of after the gap, the time lies before it: the next change of the zone is the gap.
             AmbiguousOffset::Gap { after, .. } => zone.following(after.to_timestamp(local).ok()?).next()?.timestamp(),
         };
@@ -95,7 +96,8 @@ fn zone(name: &str) -> Option<TimeZone> {
 
 /// The name that was probably meant. None with a digit is proposed: `Etc/GMT+3` is the opposite of what people mean by it.
 fn near(name: &str) -> Option<String> {
-    let wanted: String = name.chars().take(NAME_MAX).map(|c| if c == ' ' { '_' } else { c.to_ascii_lowercase() }).collect();
+    let wanted: String =
+        name.chars().take(NAME_MAX).map(|c| if c == ' ' { '_' } else { c.to_ascii_lowercase() }).collect();
     let mistakes_max = (wanted.chars().count() / 3).clamp(1, 3);
     let known = TimeZoneDatabase::bundled();
     let names = known.available().map(|name| name.as_str().to_string());

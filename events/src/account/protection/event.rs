@@ -52,7 +52,8 @@ pub struct LimitHit {
     pub balance: Money,
     pub equity: Money,
     pub action: Action,
-    pub lasts: Lasts,
+    /// None where it ends once less is held.
+    pub lasts: Option<Lasts>,
 }
 
 /// A limit is neither near nor hit any more.

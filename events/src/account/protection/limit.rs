@@ -94,9 +94,9 @@ impl Reading {
     pub fn is_exceeded(&self) -> bool {
         self.used >= self.allowed
     }
-    /// That so many per cent of the limit are used. Never where nothing is allowed.
+    /// That so many per cent of the limit are used. Where nothing is allowed, only what is exceeded can reach anything.
     pub fn reaches(&self, percent: Decimal) -> bool {
-        self.allowed > Decimal::ZERO && times(self.used, Decimal::ONE_HUNDRED) >= times(self.allowed, percent)
+        times(self.used, Decimal::ONE_HUNDRED) >= times(self.allowed, percent)
     }
     /// How much of the limit is used, in per cent, rounded down to a tenth; zero while nothing is, none where nothing is allowed.
     pub fn percent(&self) -> Option<Factor> {

@@ -113,8 +113,10 @@ impl Marks {
     }
 
     fn carried(&self, ending: Day, started: TradingDayStarted) -> TradingDayStarted {
-        match self.last {
-            Some(last) if last.at >= ending.started_at && started.started_at == ending.next_reset_at => {
+        let follows = started.started_at == ending.next_reset_at;
+        let heard = self.last.filter(|last| last.at >= ending.started_at && last.figures.worth() > Money::ZERO);
+        match heard {
+            Some(last) if follows => {
                 TradingDayStarted { balance: last.figures.balance, equity: last.figures.equity, ..started }
             }
             _ => started,
@@ -182,7 +184,10 @@ impl Baseline {
         let here = Baseline {
             initial_balance: Some(moved(marks.initial)?),
             peak: Some(moved(marks.peak)?),
-            end_of_day_peak: Some(moved(marks.end_of_day_peak)?),
+            end_of_day_peak: match marks.end_of_day_peak {
+                none if none == Money::ZERO => None,
+                peak => Some(moved(peak)?),
+            },
             ..Baseline::default()
         };
         let Some(day) = marks.day else { return Some(here) };

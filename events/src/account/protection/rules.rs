@@ -185,7 +185,11 @@ impl Rules {
         self.daily_target.map_or(Ok(()), |rule| gain(rule.amount, "daily_target.amount"))?;
         self.total_target.map_or(Ok(()), |rule| gain(rule.amount, "total_target.amount"))?;
         self.margin_level.map_or(Ok(()), |rule| percent(rule.percent, 10_000, "margin_level.percent"))?;
-        check(self.lots_max != Some(Lots::ZERO), "lots_max", "above zero; to block all entries switch the account off")?;
+        check(
+            self.lots_max != Some(Lots::ZERO),
+            "lots_max",
+            "above zero; to block all entries switch the account off",
+        )?;
         check(self.positions_max != Some(0), "positions_max", "at least 1; to block all entries switch the account off")
     }
 
@@ -209,19 +213,21 @@ impl Rules {
         }
     }
 
-    /// What is done when the limit is reached, and how long that lasts; none where the limit is not watched.
-    pub fn consequence(&self, limit: Limit) -> Option<(Action, Lasts)> {
+    /// What is done when the limit is reached, and how long that lasts (none: until less is held). None where the limit is not
+    /// watched.
+    pub fn consequence(&self, limit: Limit) -> Option<(Action, Option<Lasts>)> {
+        let rearm = Some(Lasts::Rearm);
         match limit {
-            Limit::DailyLoss => self.daily_loss.map(|rule| (rule.action, rule.lasts)),
-            Limit::DailyDrawdown => self.daily_drawdown.map(|rule| (rule.action, rule.lasts)),
-            Limit::TotalDrawdown => self.total_drawdown.map(|rule| (rule.action, Lasts::Rearm)),
-            Limit::EquityFloor => self.equity_floor.map(|rule| (rule.action, Lasts::Rearm)),
-            Limit::EquityCeiling => self.equity_ceiling.map(|rule| (rule.action, Lasts::Rearm)),
-            Limit::DailyTarget => self.daily_target.map(|rule| (rule.action, rule.lasts)),
-            Limit::TotalTarget => self.total_target.map(|rule| (rule.action, Lasts::Rearm)),
-            Limit::MarginLevel => self.margin_level.map(|rule| (rule.action, rule.lasts)),
-            Limit::LotsMax => self.lots_max.map(|_| (Action::BlockEntry, Lasts::Rearm)),
-            Limit::PositionsMax => self.positions_max.map(|_| (Action::BlockEntry, Lasts::Rearm)),
+            Limit::DailyLoss => self.daily_loss.map(|rule| (rule.action, Some(rule.lasts))),
+            Limit::DailyDrawdown => self.daily_drawdown.map(|rule| (rule.action, Some(rule.lasts))),
+            Limit::TotalDrawdown => self.total_drawdown.map(|rule| (rule.action, rearm)),
+            Limit::EquityFloor => self.equity_floor.map(|rule| (rule.action, rearm)),
+            Limit::EquityCeiling => self.equity_ceiling.map(|rule| (rule.action, rearm)),
+            Limit::DailyTarget => self.daily_target.map(|rule| (rule.action, Some(rule.lasts))),
+            Limit::TotalTarget => self.total_target.map(|rule| (rule.action, rearm)),
+            Limit::MarginLevel => self.margin_level.map(|rule| (rule.action, Some(rule.lasts))),
+            Limit::LotsMax => self.lots_max.map(|_| (Action::BlockEntry, None)),
+            Limit::PositionsMax => self.positions_max.map(|_| (Action::BlockEntry, None)),
         }
     }
 

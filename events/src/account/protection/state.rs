@@ -1,6 +1,6 @@
 //! The fold: marks to measure from, and the limits that are near or hit. Live and on replay it is the same.
 
-use super::event::{Cleared, LimitCleared, LimitHit, LimitNear, ProtectionEvent, TradingDayStarted};
+use super::event::{Cleared, LimitCleared, LimitHit, LimitNear, ProtectionEvent, ProtectionRearmed, TradingDayStarted};
 use super::limit::{Limit, Reading, measure};
 use super::marks::{Figures, Marks};
 use super::rules::{Action, Lasts, Rules};
@@ -34,7 +34,8 @@ pub struct Hit {
     pub used: Number,
     pub allowed: Number,
     pub action: Action,
-    pub lasts: Lasts,
+    /// None where it ends once less is held.
+    pub lasts: Option<Lasts>,
 }
 
 /// Why an account must not do something.
@@ -75,7 +76,8 @@ impl Protection {
         }
         let mut marks = self.marks;
         if !rules.is_empty()
-            && let Some(started) = marks.next_day(figures, now, || rules.trading_day.around(now)) {
+            && let Some(started) = marks.next_day(figures, now, || rules.trading_day.around(now))
+        {
             marks.start_day(&started);
             events.push(ProtectionEvent::DayStarted(started));
         }
@@ -97,18 +99,40 @@ impl Protection {
             ProtectionEvent::DayStarted(started) => self.day_started(started),
             ProtectionEvent::Near(near) => self.near(near, at),
             ProtectionEvent::Hit(hit) => self.hit(hit, at),
-            ProtectionEvent::Cleared(cleared) => {
-                let known = self.standings.remove(&cleared.limit);
-                assert!(known.is_some(), "{} was cleared without being near or hit", cleared.limit);
-            }
-            ProtectionEvent::Rearmed(rearmed) => {
-                for limit in &rearmed.limits {
-                    let known = self.standings.remove(limit);
-                    assert!(matches!(known, Some(Standing::Hit(_))), "{limit} was re-armed without being hit");
-                }
-                self.marks.rebase(&rearmed.baseline);
-            }
+            ProtectionEvent::Cleared(cleared) => self.cleared(cleared),
+            ProtectionEvent::Rearmed(rearmed) => self.rearmed(rearmed),
         }
+    }
+
+    pub fn day_started(&mut self, started: &TradingDayStarted) {
+        let last = self.marks.day.map_or(0, |day| day.number);
+        assert!(started.day == last.saturating_add(1), "day {} began after day {last}", started.day);
+        self.marks.start_day(started);
+    }
+
+    pub fn near(&mut self, near: &LimitNear, at: Timestamp) {
+        let known = self.standings.insert(near.limit, Standing::Near { since: at });
+        assert!(known.is_none(), "{} came near without being armed", near.limit);
+    }
+
+    pub fn hit(&mut self, hit: &LimitHit, at: Timestamp) {
+        let LimitHit { limit, used, allowed, action, lasts, .. } = *hit;
+        let day = self.marks.day.map_or(0, |day| day.number);
+        let known = self.standings.insert(limit, Standing::Hit(Hit { since: at, day, used, allowed, action, lasts }));
+        assert!(!matches!(known, Some(Standing::Hit(_))), "{limit} was hit twice");
+    }
+
+    pub fn cleared(&mut self, cleared: &LimitCleared) {
+        let known = self.standings.remove(&cleared.limit);
+        assert!(known.is_some(), "{} was cleared without being near or hit", cleared.limit);
+    }
+
+    pub fn rearmed(&mut self, rearmed: &ProtectionRearmed) {
+        for limit in &rearmed.limits {
+            let known = self.standings.remove(limit);
+            assert!(matches!(known, Some(Standing::Hit(_))), "{limit} was re-armed without being hit");
+        }
+        self.marks.rebase(&rearmed.baseline);
     }
 
     /// What blocks the account now: the strictest action of the limits that are hit, and of several with it the first one.
@@ -148,14 +172,7 @@ impl Protection {
         Limit::ALL.iter().filter_map(gauge).collect()
     }
 
-    fn judge(
-        &self,
-        limit: Limit,
-        figures: &Figures,
-        rules: &Rules,
-        marks: &Marks,
-        events: &mut Vec<ProtectionEvent>,
-    ) {
+    fn judge(&self, limit: Limit, figures: &Figures, rules: &Rules, marks: &Marks, events: &mut Vec<ProtectionEvent>) {
         let reading = measure(limit, rules, marks, figures);
         let mut standing = self.standings.get(&limit);
         if let Some(why) = standing.and_then(|standing| released(limit, standing, reading, rules, marks)) {
@@ -178,24 +195,6 @@ impl Protection {
             None | Some(Standing::Near { .. }) => {}
         }
     }
-
-    fn day_started(&mut self, started: &TradingDayStarted) {
-        let last = self.marks.day.map_or(0, |day| day.number);
-        assert!(started.day == last.saturating_add(1), "day {} began after day {last}", started.day);
-        self.marks.start_day(started);
-    }
-
-    fn near(&mut self, near: &LimitNear, at: Timestamp) {
-        let known = self.standings.insert(near.limit, Standing::Near { since: at });
-        assert!(known.is_none(), "{} came near without being armed", near.limit);
-    }
-
-    fn hit(&mut self, hit: &LimitHit, at: Timestamp) {
-        let LimitHit { limit, used, allowed, action, lasts, .. } = *hit;
-        let day = self.marks.day.map_or(0, |day| day.number);
-        let known = self.standings.insert(limit, Standing::Hit(Hit { since: at, day, used, allowed, action, lasts }));
-        assert!(!matches!(known, Some(Standing::Hit(_))), "{limit} was hit twice");
-    }
 }
 
 /// Why a limit that is near or hit is neither any more.
@@ -214,7 +213,7 @@ fn released(
         Standing::Hit(_) if limit.is_cap() => {
             reading.is_none_or(|reading| !reading.is_exceeded()).then_some(Cleared::Eased)
         }
-        Standing::Hit(hit) => (hit.lasts == Lasts::Day && hit.day != today).then_some(Cleared::NewDay),
+        Standing::Hit(hit) => (hit.lasts == Some(Lasts::Day) && hit.day != today).then_some(Cleared::NewDay),
         Standing::Near { .. } => {
             let eased = Decimal::new(i64::from(EASED_TENTHS) * i64::from(rules.warn_at_percent), 1);
             let still = reading.is_some_and(|reading| reading.is_exceeded() || reading.reaches(eased));
