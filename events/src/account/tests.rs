@@ -1,3 +1,5 @@
+mod copying;
+
 use super::status::{self, Evaluation, Inputs};
 use super::*;
 use crate::copy::StopDegree;
