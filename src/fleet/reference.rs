@@ -94,6 +94,8 @@ pub struct Verdict {
     pub filled_in_part: u64,
     /// Somebody was away for longer than an open may be late.
     pub too_late: u64,
+    /// A terminal had just registered and no heartbeat had come: until then an account is offline, and nothing is opened for it.
+    pub not_ready: u64,
     /// Closed again before it could be seen.
     pub too_brief: u64,
     /// The slave's own broker closed it: stops, expiry.
@@ -447,6 +449,10 @@ impl Case<'_> {
             verdict.too_late += 1;
             return true;
         }
+        if self.copy.opened == Decimal::ZERO && self.came_before_a_heartbeat() {
+            verdict.not_ready += 1;
+            return true;
+        }
         let lived = self.source.ended_at.map(|ended| ended.since(self.source.opened_at));
         if lived.is_some_and(|lived| lived <= self.evidence.patience) || self.ended_unseen() {
             verdict.too_brief += 1;
@@ -460,6 +466,23 @@ impl Case<'_> {
         self.arrives(at).since(at) >= self.link.terms.age_max
     }
 
+    /// Word of it may have come when master or slave had just registered.
+    fn came_before_a_heartbeat(&self) -> bool {
+        let (patience, from) = (self.evidence.patience, self.source.opened_at);
+        let until = self.arrives(from) + patience;
+        let mut registered =
+            self.evidence.outages.iter().filter(|outage| self.concerns(outage)).map(|outage| outage.to);
+        registered.any(|to| to + patience >= from && to <= until)
+    }
+
+    fn concerns(&self, outage: &Outage) -> bool {
+        match &outage.who {
+            None => true,
+            Some((Role::Master, account)) => *account == self.link.master,
+            Some((Role::Slave, account)) => *account == self.link.slave,
+        }
+    }
+
     /// It ended before anybody could be told of it.
     fn ended_unseen(&self) -> bool {
         let arrives = self.arrives(self.source.opened_at);
@@ -469,12 +492,7 @@ impl Case<'_> {
     /// When word of what happened then could be at the slave, at the latest.
     fn arrives(&self, at: Timestamp) -> Timestamp {
         let patience = self.evidence.patience;
-        let concerns = |outage: &&Outage| match &outage.who {
-            None => true,
-            Some((Role::Master, account)) => *account == self.link.master,
-            Some((Role::Slave, account)) => *account == self.link.slave,
-        };
-        let mut outages: Vec<&Outage> = self.evidence.outages.iter().filter(concerns).collect();
+        let mut outages: Vec<&Outage> = self.evidence.outages.iter().filter(|outage| self.concerns(outage)).collect();
         outages.sort_by_key(|outage| outage.from);
         let mut arrives = at;
         for outage in outages {
