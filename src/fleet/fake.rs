@@ -309,7 +309,7 @@ impl Fake {
             reason: OrderReason::Signal,
             master: Some(link.master.clone()),
             ticket: Some(ticket),
-            cause: Position(1),
+            signal: Position(1),
             stamps,
         };
         self.outbox.entry(link.slave.clone()).or_default().insert(*seq, order);

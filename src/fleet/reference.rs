@@ -113,6 +113,11 @@ impl Verdict {
     pub fn is_equal(&self) -> bool {
         self.findings.is_empty()
     }
+    /// How often it was said why a copy is not there, or not as it should be.
+    fn reasons(&self) -> u64 {
+        let said = [self.too_small, self.refused, self.too_late, self.not_ready, self.too_brief, self.unproven];
+        said.iter().sum::<u64>() + self.bounded + self.findings.len() as u64
+    }
     pub fn count(&self, fault: Fault) -> usize {
         self.findings.iter().filter(|finding| finding.fault == fault).count()
     }
@@ -131,7 +136,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
             for (ticket, source) in sources.iter().filter(|(_, source)| source.opened_at >= evidence.since) {
                 let copy = copies.remove(&(link.master.clone(), *ticket)).unwrap_or_default();
                 let case = Case { evidence, link, master, slave: book, ticket: *ticket, source, copy: &copy };
-                case.judge(&mut verdict);
+                case.judge_whole(&mut verdict);
             }
         }
         for ((master, ticket), copy) in copies {
@@ -159,7 +164,7 @@ struct Source {
     left: Decimal,
     /// When something was put in.
     added: Vec<Timestamp>,
-    /// What was left each time that something was taken out.
+    /// What was left each time that it changed.
     levels: Vec<(Timestamp, Decimal)>,
 }
 
@@ -213,6 +218,7 @@ impl Source {
         self.put_in += lots;
         self.most = self.most.max(self.put_in);
         self.left += lots;
+        self.levels.push((at, self.left));
         self.ended_at = None;
     }
 
@@ -324,6 +330,34 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// Nothing that is missing goes without a reason: what was not copied is counted under one, or found lost.
+    fn judge_whole(&self, verdict: &mut Verdict) {
+        let before = verdict.reasons();
+        self.judge(verdict);
+        if self.copy.opened > Decimal::ZERO || verdict.reasons() > before {
+            return;
+        }
+        let Some((_, contract)) = self.counterpart() else { return };
+        let ratio = self.slave.balance / self.master.balance;
+        let lasting = volume(&self.link.terms, self.lasting(), contract, ratio);
+        if lasting == Decimal::ZERO {
+            verdict.too_brief += 1;
+        } else if self.copy.withheld() > Decimal::ZERO {
+            verdict.refused += 1;
+        } else if !self.is_explained(lasting, verdict) {
+            verdict.findings.push(self.finding(Fault::Lost, lasting, Decimal::ZERO));
+        }
+    }
+
+    /// The most that the trade was for long enough to be seen.
+    fn lasting(&self) -> Decimal {
+        let levels = &self.source.levels;
+        let ends = levels.iter().skip(1).map(|(at, _)| *at).chain([Timestamp(i64::MAX)]);
+        let patience = self.evidence.patience;
+        let lasting = levels.iter().zip(ends).filter(|((at, _), end)| end.since(*at) > patience);
+        lasting.map(|((_, left), _)| *left).max().unwrap_or_default()
+    }
+
     fn judge(&self, verdict: &mut Verdict) {
         let Some((name, contract)) = self.counterpart() else { return };
         let (copy, source) = (self.copy, self.source);
