@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod diff;
 mod doctor;
+mod ea;
 mod events;
 mod filter;
 mod fleet;
@@ -17,6 +18,7 @@ mod migrate;
 mod people;
 mod rebuild;
 mod replay;
+mod secrets;
 mod serve;
 mod snapshot;
 mod state;
@@ -124,6 +126,10 @@ enum Command {
     User(people::User),
     /// Keys for programs
     Token(people::Token),
+    /// Keys of terminals: pair, list, revoke
+    Ea(ea::Ea),
+    /// What is sealed, and the master key that opens it
+    Secrets(secrets::Secrets),
     /// Show, check or write settings
     Config(config::Config),
     /// Completions for a shell
@@ -167,6 +173,8 @@ fn run(cli: Cli) -> Done {
         Command::Snapshot(command) => command.run(&cli.shared),
         Command::User(command) => command.run(&cli.shared),
         Command::Token(command) => command.run(&cli.shared),
+        Command::Ea(command) => command.run(&cli.shared),
+        Command::Secrets(command) => command.run(&cli.shared),
         Command::Config(command) => command.run(&cli.shared),
         Command::Openapi => print(&crate::http::spec::json()),
     }

@@ -309,7 +309,7 @@ impl Fake {
             reason: OrderReason::Signal,
             master: Some(link.master.clone()),
             ticket: Some(ticket),
-            signal: Position(1),
+            signal: Some(Position(1)),
             stamps,
         };
         self.outbox.entry(link.slave.clone()).or_default().insert(*seq, order);
