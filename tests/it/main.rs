@@ -7,6 +7,7 @@ mod bad;
 mod client;
 mod clock;
 mod desk;
+mod fleet;
 mod http;
 mod kill;
 mod liveness;
