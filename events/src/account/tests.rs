@@ -1,3 +1,11 @@
+mod copies;
+mod links;
+mod results;
+mod scene;
+mod signals;
+mod snapshots;
+mod stop;
+
 use super::status::{self, Evaluation, Inputs};
 use super::*;
 use crate::copy::StopDegree;
