@@ -4,6 +4,7 @@ pub mod ambient;
 pub mod cli;
 pub mod config;
 pub mod export;
+pub mod fleet;
 pub mod history;
 pub mod http;
 pub mod import;

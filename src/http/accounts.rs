@@ -104,10 +104,10 @@ impl AccountView {
             last_heartbeat_at: account.last_heartbeat_at(),
             masters: account
                 .members()
-                .map(|(id, link)| MasterView {
+                .map(|(id, followed)| MasterView {
                     account: id.to_string(),
-                    runtime_status: link.master_status.code(),
-                    warning_codes: link.master_warnings.codes(),
+                    runtime_status: followed.master_status.code(),
+                    warning_codes: followed.master_warnings.codes(),
                 })
                 .collect(),
             revision: account.revision.0,

@@ -351,7 +351,7 @@ pub struct OneMember {
 /// One member, with every setting in force and where it comes from.
 #[utoipa::path(tag = "trade groups", params(("master" = String, Path), ("slave" = String, Path), AsOf), responses((status = 200, body = OneMember), (status = 404, body = Problem)))]
 #[get("/trade-groups/{master}/members/{slave}")]
-pub async fn member(
+pub async fn one_member(
     app: Data,
     _caller: Caller,
     path: MemberPath,

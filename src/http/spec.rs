@@ -1,6 +1,6 @@
 //! The OpenAPI document of everything under `/api`.
 
-use super::{accounts, auth, desk, events, log, ops, people};
+use super::{accounts, auth, desk, ea, events, frames, groups, live, log, ops, people, secrets};
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
 
@@ -18,6 +18,7 @@ use utoipa::OpenApi;
         ops::livez,
         ops::readyz,
         ops::metrics,
+        live::connect,
         ops::config,
         auth::login,
         auth::logout,
@@ -38,6 +39,20 @@ use utoipa::OpenApi;
         accounts::link,
         accounts::unlink,
         accounts::heartbeats,
+        groups::list,
+        groups::create,
+        groups::one,
+        groups::change,
+        groups::remove,
+        groups::toggle,
+        groups::members,
+        groups::add_member,
+        groups::one_member,
+        groups::set_member,
+        groups::remove_member,
+        groups::toggle_member,
+        frames::session,
+        frames::uplink,
         events::list,
         events::one,
         events::log,
@@ -53,7 +68,14 @@ use utoipa::OpenApi;
         people::end_session,
         people::tokens,
         people::create_token,
-        people::revoke_token
+        people::revoke_token,
+        ea::open_pairing,
+        ea::cancel_pairing,
+        ea::pair,
+        ea::keys,
+        ea::revoke_key,
+        secrets::status,
+        secrets::rotate
     )
 )]
 struct Document;
@@ -61,7 +83,7 @@ struct Document;
 /// The document as it is committed in `docs/openapi.json`.
 pub fn json() -> String {
     let mut whole = Document::openapi();
-    let under_api = |path: &str| !matches!(path, "/livez" | "/readyz" | "/metrics");
+    let under_api = |path: &str| !matches!(path, "/livez" | "/readyz" | "/metrics" | "/ws");
     let paths = std::mem::take(&mut whole.paths.paths);
     whole.paths.paths = paths
         .into_iter()

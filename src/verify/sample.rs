@@ -35,9 +35,9 @@ pub async fn fill(dir: &Path) {
     let master = AccountId::new("M_1").unwrap();
     let slave = AccountId::new("S_1").unwrap();
     for (role, id) in [(Role::Master, &master), (Role::Slave, &slave)] {
-        say(&mut desk, role, id, account::Command::Register(registered()), true).await;
+        say(&mut desk, role, id, account::Command::Register(Box::new(registered())), true).await;
     }
-    say(&mut desk, Role::Slave, &slave, account::Command::Link { master: master.clone() }, true).await;
+    say(&mut desk, Role::Slave, &slave, account::Command::Link { master: master.clone(), enabled: true, settings: Box::default() }, true).await;
     desk.snapshot().await.unwrap();
     for round in 0..3 {
         for (role, id) in [(Role::Master, &master), (Role::Slave, &slave)] {
@@ -68,6 +68,7 @@ fn registered() -> Registered {
         leverage: 100,
         trade_allowed: true,
         ea_version: text("1"),
+        ..Registered::default()
     }
 }
 

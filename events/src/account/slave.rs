@@ -92,7 +92,6 @@ impl Account {
             issue.order(id, instruction, reason, of);
         }
         if link.winding == Some(WindDown::CloseOnlyBySymbol) && note.side.others_in_symbol == 0 && note.master_left == Lots::ZERO {
-            let slave = SlaveFacts { block: None, ..slave };
             self.close_waiting(note, copy, book, &settings, &slave, issue);
         }
     }

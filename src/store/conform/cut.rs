@@ -36,9 +36,9 @@ impl Desk {
             desk.tell(StreamId::Desk, Command::Desk(opening));
             let (master, slave) = (AccountId::new("M_1").unwrap(), AccountId::new("S_1").unwrap());
             for stream in accounts() {
-                desk.tell(stream, Command::Account(account::Command::Register(registered())));
+                desk.tell(stream, Command::Account(account::Command::Register(Box::new(registered()))));
             }
-            desk.tell(StreamId::slave(&slave), Command::Account(account::Command::Link { master }));
+            desk.tell(StreamId::slave(&slave), Command::Account(account::Command::Link { master, enabled: true, settings: Box::default() }));
             desk.commit().await;
         }
         desk
@@ -116,6 +116,7 @@ fn registered() -> Registered {
         leverage: 100,
         trade_allowed: true,
         ea_version: "1".into(),
+        ..Registered::default()
     }
 }
 

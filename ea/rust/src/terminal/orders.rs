@@ -61,6 +61,11 @@ impl Orders {
         let first = running.chain(queued).chain(interrupted).min();
         first.map_or(memory.seq_max(), |first| first.saturating_sub(1))
     }
+    /// The highest number that came. What was not begun is lost with a restart, and comes again.
+    pub(super) fn received_through(&self, memory: &Recollection) -> u64 {
+        let queued = self.queue.last_key_value().map(|(seq, _)| *seq);
+        queued.unwrap_or_default().max(memory.seq_max())
+    }
     fn entries_running(&self) -> usize {
         self.running.values().filter(|running| running.is_entry).count()
     }
