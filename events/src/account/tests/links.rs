@@ -1,7 +1,7 @@
 //! Links and groups: who follows whom, by whose wish, and how it ends.
 
 use super::scene::{Scene, pair};
-use crate::id::Version;
+use super::*;
 
 /// mode | at once | when the master closes 1, then 2
 const ENDS: &str = "
@@ -222,4 +222,65 @@ fn a_link_may_stand_before_anybody_has_come() {
          > S 1: copied
          > S #1 buy EURUSD 0.5",
     );
+}
+
+#[test]
+fn a_link_is_refused_in_this_order() {
+    assert_eq!(Case::new(Role::Master).refuses(link("A_12")), Refusal::NotASlave);
+    let mut slave = Case::new(Role::Slave);
+    assert_eq!(slave.refuses(link("A_12")), Refusal::LinkToItself);
+    for number in 0..64 {
+        slave.does(link(&format!("M_{number}"))).unwrap();
+    }
+    assert_eq!(slave.refuses(link("A_12")), Refusal::LinkToItself);
+    assert_eq!(slave.refuses(link("M_7")), Refusal::LinkKnown(account_id("M_7")));
+    assert_eq!(slave.refuses(link("M_64")), Refusal::LinksFull(64));
+    slave.does(unlink("M_0")).unwrap();
+    slave.does(link("M_64")).unwrap();
+}
+
+#[test]
+fn only_what_is_linked_can_be_unlinked() {
+    for role in [Role::Master, Role::Slave] {
+        assert_eq!(Case::new(role).refuses(unlink("M_1")), Refusal::LinkUnknown(account_id("M_1")));
+    }
+    let mut slave = Case::online(Role::Slave);
+    slave.does(link("M_1")).unwrap();
+    assert_eq!(slave.refuses(unlink("M_12")), Refusal::LinkUnknown(account_id("M_12")));
+    let done = slave.does(unlink("M_1")).unwrap().0;
+    assert_eq!(names(&done), ["link_removed", "link_ended", "status_changed"]);
+    assert_eq!(slave.refuses(unlink("M_1")), Refusal::LinkUnknown(account_id("M_1")));
+    assert_eq!(slave.shows(), "1 no_master_assigned", "the first link has switched it on");
+}
+
+#[test]
+fn a_note_counts_once_and_only_about_a_master_that_is_followed() {
+    let master = given(Role::Master, "on online yes").remove(0);
+    let mut slave = given(Role::Slave, "on online yes").remove(0);
+    assert_eq!(slave.does(note("M_1", &master)).unwrap().0, []);
+    slave.does(link("M_1")).unwrap();
+    let (events, effects) = slave.does(note("M_1", &master)).unwrap();
+    let expected = ["master_noted", "link_status_changed", "sync_wanted", "status_changed"];
+    assert_eq!((names(&events), effects.len()), (expected.to_vec(), 1));
+    assert_eq!(slave.does(note("M_1", &master)).unwrap().0, []);
+    assert_eq!(slave.does(note("M_12", &master)).unwrap().0, []);
+    assert_eq!(slave.shows(), "2");
+}
+
+#[test]
+fn the_revision_moves_when_a_person_changes_something() {
+    let mut case = Case::online(Role::Slave);
+    assert_eq!(case.account.revision, Version(0));
+    for command in [Command::SetIntent { enabled: true }, link("M_1"), unlink("M_1")] {
+        let expected = case.version.next();
+        case.does(command).unwrap();
+        assert_eq!(case.account.revision, expected);
+    }
+    let before = case.account.revision;
+    let terminals =
+        [Command::Heartbeat(heartbeat(false)), Command::Register(Box::new(registered())), Command::Unregister];
+    for command in terminals {
+        case.does(command).unwrap();
+        assert_eq!(case.account.revision, before);
+    }
 }
