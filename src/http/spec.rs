@@ -1,6 +1,6 @@
 //! The OpenAPI document of everything under `/api`.
 
-use super::{accounts, auth, desk, events, frames, groups, log, ops, people};
+use super::{accounts, auth, desk, events, frames, groups, log, ops, people, stop};
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
 
@@ -24,6 +24,9 @@ use utoipa::OpenApi;
         auth::welcome,
         desk::status,
         desk::lock,
+        stop::state,
+        stop::stop,
+        stop::resume,
         desk::settings,
         desk::change_settings,
         desk::activity,

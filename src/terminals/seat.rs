@@ -25,6 +25,8 @@ pub struct Seat {
     config: Option<Box<Config>>,
     config_told: u64,
     outbox: BTreeMap<u64, Issued>,
+    /// What went out beside the log, until the log has it.
+    unnumbered: Vec<Issued>,
     snapshot_wanted: bool,
     snapshot_asked: Option<Timestamp>,
     /// The connection of the last poll.
@@ -59,9 +61,9 @@ impl Seat {
     }
 
     pub fn registered(&mut self, epoch: u64, previous: Option<(u64, u64)>) {
-        let outbox = std::mem::take(&mut self.outbox);
-        let config = self.config.take();
-        *self = Seat { epoch, previous, config, outbox, snapshot_wanted: self.snapshot_wanted, ..Seat::default() };
+        let (outbox, unnumbered) = (std::mem::take(&mut self.outbox), std::mem::take(&mut self.unnumbered));
+        let (config, snapshot_wanted) = (self.config.take(), self.snapshot_wanted);
+        *self = Seat { epoch, previous, config, outbox, unnumbered, snapshot_wanted, ..Seat::default() };
         self.offer_all_again();
     }
 
@@ -86,7 +88,30 @@ impl Seat {
     }
 
     pub fn issue(&mut self, order: Box<Order>, now: Timestamp) {
+        self.unnumbered.retain(|issued| issued.order.id != order.id);
         self.outbox.entry(order.seq).or_insert(Issued { order, durable_at: now, sent_at: None });
+    }
+
+    /// Orders that the log does not have yet: they end something, and go out all the same.
+    pub fn issue_unnumbered(&mut self, orders: Vec<Order>, now: Timestamp) {
+        for order in orders {
+            let known = self.outbox.values().chain(&self.unnumbered).any(|issued| issued.order.id == order.id);
+            if !known && !order.instruction.is_entry() {
+                self.unnumbered.push(Issued { order: Box::new(order), durable_at: now, sent_at: None });
+            }
+        }
+    }
+
+    /// Goes on with what the seat before owed beside the log.
+    pub fn take_unnumbered(&mut self, before: Seat) {
+        let mut issued = before.unnumbered;
+        issued.retain(|issued| self.outbox.values().all(|known| known.order.id != issued.order.id));
+        self.unnumbered = issued;
+    }
+
+    /// The log has all that counts.
+    pub fn forget_unnumbered(&mut self) {
+        self.unnumbered.clear();
     }
 
     /// When the order was durable and first sent. It is not offered any more.
@@ -109,7 +134,7 @@ impl Seat {
     }
 
     fn offer_all_again(&mut self) {
-        self.outbox.values_mut().for_each(|issued| {
+        self.outbox.values_mut().chain(&mut self.unnumbered).for_each(|issued| {
             if let Some((_, last)) = &mut issued.sent_at {
                 *last = Timestamp::ZERO;
             }
@@ -132,10 +157,10 @@ impl Seat {
             list.push(Delivery::RequestSnapshot {});
         }
         let due = |issued: &&mut Issued| issued.sent_at.is_none_or(|(_, last)| now.since(last) > OFFER_AGAIN);
-        for issued in self.outbox.values_mut().filter(due).take(ORDERS_MAX) {
+        for issued in self.unnumbered.iter_mut().chain(self.outbox.values_mut()).filter(due).take(ORDERS_MAX) {
             let first = issued.sent_at.map_or(now, |(first, _)| first);
             issued.sent_at = Some((first, now));
-            list.push(Delivery::Order(in_time(&issued.order, stopped, now)));
+            list.push(Delivery::Order(in_time(&issued.order, stopped)));
         }
         list
     }
@@ -148,11 +173,12 @@ impl Seat {
     }
 }
 
-/// The order as it may be carried out now: one that opens and was stopped meanwhile has run out, and the terminal says so.
-fn in_time(order: &Order, stopped: Option<StopDegree>, now: Timestamp) -> Box<Order> {
+/// The order as it may be carried out now: one that opens and was stopped meanwhile ran out long ago, by every clock, and the
+/// terminal says so.
+fn in_time(order: &Order, stopped: Option<StopDegree>) -> Box<Order> {
     let mut order = Box::new(order.clone());
     if stopped.is_some() && order.instruction.is_entry() {
-        order.deadline = Some(order.deadline.map_or(now, |deadline| deadline.min(now)));
+        order.deadline = Some(Timestamp::ZERO);
     }
     order
 }
