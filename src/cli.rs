@@ -6,15 +6,19 @@ pub mod time;
 
 mod backup;
 mod config;
+mod demo;
 mod diff;
 mod doctor;
+mod ea;
 mod events;
 mod filter;
+mod fleet;
 mod manual;
 mod migrate;
 mod people;
 mod rebuild;
 mod replay;
+mod secrets;
 mod serve;
 mod snapshot;
 mod state;
@@ -80,6 +84,10 @@ impl Shared {
 enum Command {
     /// Run the desk: store, actors, API and page
     Serve(serve::Serve),
+    /// A desk with simulated terminals, in a directory that is gone afterwards
+    Demo(demo::Demo),
+    /// Simulated terminals and brokers for a desk, and whether every slave holds what it should
+    Fleet(fleet::Fleet),
     /// The last events of the log, and with --follow those that come
     Tail(tail::Tail),
     /// Look at single events
@@ -118,6 +126,10 @@ enum Command {
     User(people::User),
     /// Keys for programs
     Token(people::Token),
+    /// Keys of terminals: pair, list, revoke
+    Ea(ea::Ea),
+    /// What is sealed, and the master key that opens it
+    Secrets(secrets::Secrets),
     /// Show, check or write settings
     Config(config::Config),
     /// Completions for a shell
@@ -138,6 +150,8 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Done {
     match cli.command {
         Command::Serve(command) => command.run(&cli.shared),
+        Command::Demo(command) => command.run(&cli.shared),
+        Command::Fleet(command) => command.run(&cli.shared),
         Command::Tail(command) => command.run(&cli.shared),
         Command::Events(command) => command.run(&cli.shared),
         Command::Trace(command) => command.run(&cli.shared),
@@ -159,6 +173,8 @@ fn run(cli: Cli) -> Done {
         Command::Snapshot(command) => command.run(&cli.shared),
         Command::User(command) => command.run(&cli.shared),
         Command::Token(command) => command.run(&cli.shared),
+        Command::Ea(command) => command.run(&cli.shared),
+        Command::Secrets(command) => command.run(&cli.shared),
         Command::Config(command) => command.run(&cli.shared),
         Command::Openapi => print(&crate::http::spec::json()),
     }

@@ -67,6 +67,9 @@ pub struct Http {
     pub body_limit: Bytes,
     pub allowed_origins: Vec<String>,
     pub sse_clients_max: usize,
+    pub ws_clients_max: usize,
+    pub ws_window: Bytes,
+    pub ws_ping_every: Millis,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

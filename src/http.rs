@@ -3,13 +3,16 @@
 pub mod accounts;
 pub mod auth;
 pub mod desk;
+pub mod ea;
 pub mod events;
 pub mod frames;
 pub mod groups;
+pub mod live;
 pub mod log;
 pub mod ops;
 pub mod people;
 pub mod problem;
+pub mod secrets;
 pub mod spec;
 pub mod stop;
 pub mod ui;
@@ -71,6 +74,9 @@ pub struct App {
     pub metrics: Metrics,
     pub strangers: Arc<Strangers>,
     pub sse: Arc<tokio::sync::Semaphore>,
+    pub live: live::Live,
+    /// How many more WebSocket sessions there may be.
+    pub live_places: Arc<tokio::sync::Semaphore>,
     pub stopping: tokio::sync::watch::Receiver<bool>,
     /// For questions about the store itself.
     pub store: Store,
@@ -87,6 +93,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(ops::livez)
         .service(ops::readyz)
         .service(ops::metrics)
+        .service(live::connect)
         .service(
             web::scope("/api")
                 .service(spec::document)
@@ -142,6 +149,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(people::tokens)
                 .service(people::create_token)
                 .service(people::revoke_token)
+                .service(ea::open_pairing)
+                .service(ea::cancel_pairing)
+                .service(ea::pair)
+                .service(ea::keys)
+                .service(ea::revoke_key)
+                .service(secrets::status)
+                .service(secrets::rotate)
                 .service(ops::config)
                 .default_service(web::to(problem::no_such_route)),
         )

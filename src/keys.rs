@@ -341,8 +341,9 @@ async fn sealed(reader: &Reader) -> Result<Vec<(CredentialId, Secret)>, LogFault
 }
 
 /// How it stands with what is sealed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Survey {
+    #[schema(value_type = String)]
     pub master_key_file: PathBuf,
     /// The one that new values are sealed with.
     pub master_key: Option<String>,

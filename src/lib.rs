@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod emergency;
 pub mod export;
+pub mod fleet;
 pub mod history;
 pub mod http;
 pub mod import;

@@ -121,6 +121,8 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         metrics: Metrics::new().map_err(|error| CliError::failed(error.to_string()))?,
         strangers,
         sse: Arc::new(tokio::sync::Semaphore::new(config.http.sse_clients_max)),
+        live: http::live::Live::new(host.durable.head().position),
+        live_places: Arc::new(tokio::sync::Semaphore::new(config.http.ws_clients_max)),
         stopping: stopping.clone(),
         sizes: tokio::sync::Mutex::new(None),
         store: asked_store,
@@ -135,6 +137,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let beside = [
         actix::spawn(record_strangers(app.clone())),
         actix::spawn(http::stop::keep(app.clone())),
+        actix::spawn(http::live::keep(app.clone())),
         actix::spawn(crate::retention::keep(app.clone(), retention_store)),
         actix::spawn(crate::tables::keep(app.clone(), table_store)),
         actix::spawn(crate::pairing::keep(host.clone(), app.keys.clone())),
@@ -268,21 +271,22 @@ async fn ask(host: &Host, clock: &DeskClock, command: events::Command) -> Result
 }
 
 fn bind(app: &http::Data) -> Result<(actix_web::dev::Server, SocketAddr), CliError> {
-    let http = &app.config.http;
+    let config = &app.config.http;
     let data = app.clone();
     let server = HttpServer::new(move || http::application(data.clone()))
-        .workers(http.workers)
+        .workers(config.workers)
+        .on_connect(http::live::prepare)
         .shutdown_timeout(10)
         .disable_signals();
     let busy = |error: std::io::Error| {
-        CliError::failed(format!("cannot listen on {}: {error}", http.bind))
+        CliError::failed(format!("cannot listen on {}: {error}", config.bind))
             .hint("another program may use the port; choose one with `--bind 127.0.0.1:PORT`")
     };
-    let bound = match http.tls() {
-        None => server.bind(http.bind).map_err(busy)?,
-        Some((cert, key)) => server.bind_rustls_0_23(http.bind, tls(cert, key)?).map_err(busy)?,
+    let bound = match config.tls() {
+        None => server.bind(config.bind).map_err(busy)?,
+        Some((cert, key)) => server.bind_rustls_0_23(config.bind, tls(cert, key)?).map_err(busy)?,
     };
-    let address = bound.addrs().first().copied().unwrap_or(http.bind);
+    let address = bound.addrs().first().copied().unwrap_or(config.bind);
     Ok((bound.run(), address))
 }
 

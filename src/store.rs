@@ -394,7 +394,7 @@ impl ReadCap {
     }
 }
 
-/// A hash of a password, token or invite.
+/// A hash of a password, token, invite or code, or a sealed key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
     pub kind: String,

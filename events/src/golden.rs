@@ -256,14 +256,15 @@ fn small_log() -> Log {
     pair(&mut log, &slave);
     for to in [StreamId::master(&master), StreamId::slave(&slave)] {
         log.now = log.now + Span::seconds(1);
-        log.account(&to, account::Command::Register(sample::registered())).unwrap();
+        log.account(&to, account::Command::Register(Box::new(sample::registered()))).unwrap();
         log.account(&to, account::Command::SetIntent { enabled: true }).unwrap();
         log.account(&to, account::Command::Heartbeat(sample::heartbeat(true))).unwrap();
         log.seal();
     }
     let unwanted = StreamId::slave(&sample::account_id("B_7"));
-    log.account(&unwanted, account::Command::Register(sample::registered())).unwrap();
-    log.account(&StreamId::slave(&slave), account::Command::Link { master }).unwrap();
+    log.account(&unwanted, account::Command::Register(Box::new(sample::registered()))).unwrap();
+    log.account(&StreamId::slave(&slave), account::Command::Link { master, enabled: true, settings: Box::default() })
+        .unwrap();
     log.desk(desk::Command::ChangeSettings(desk::Settings { session_hours: 8, ..Default::default() })).unwrap();
     let cut = desk::TelemetryCut { through: Position(5), base_hash: Hash([0xba; 32]), events: 1 };
     log.desk(desk::Command::NoteCut(cut)).unwrap();

@@ -240,7 +240,7 @@ uuid_id!(
     NodeId
 );
 uuid_id!(
-    /// A row of the vault, which holds what no event may: hashes of passwords and tokens.
+    /// A row of the vault, which holds what no event may: hashes of passwords, tokens and codes, and sealed keys.
     CredentialId
 );
 

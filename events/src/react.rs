@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use crate::account::{Command, Event as Fact, LinkAdded, StatusChanged};
     use crate::envelope::Record;
-    use crate::reason::Warning;
+    use crate::reason::{RuntimeStatus, Warning, Warnings};
     use crate::sample::log::Log;
     use crate::sample::{self, account_id};
 
@@ -241,9 +241,10 @@ mod tests {
         let mut log = Log::new();
         for (slave, master) in [("B_3", "A_1"), ("B_1", "A_1"), ("A_12", "A_1"), ("B_2", "A_12")] {
             let slave = StreamId::slave(&account_id(slave));
-            log.account(&slave, Command::Link { master: account_id(master) }).unwrap();
+            log.account(&slave, Command::Link { master: account_id(master), enabled: true, settings: Box::default() })
+                .unwrap();
         }
-        log.account(&StreamId::master(&account_id("A_1")), Command::Register(sample::registered())).unwrap();
+        log.account(&StreamId::master(&account_id("A_1")), Command::Register(Box::new(sample::registered()))).unwrap();
         log
     }
 
@@ -275,7 +276,8 @@ mod tests {
     #[test]
     fn a_new_link_tells_its_slave_what_the_master_shows() {
         for master in ["A_1", "NEVER_SEEN"] {
-            let found = caused(&log(), "slave/B_2", Fact::LinkAdded(LinkAdded { master: account_id(master) }));
+            let link = LinkAdded { master: account_id(master), enabled: true, settings: Box::default() };
+            let found = caused(&log(), "slave/B_2", Fact::LinkAdded(link));
             let warnings = [Warning::MasterWebUiDisabled, Warning::MasterOffline].into_iter().collect();
             let note = MasterNote { master: account_id(master), status: RuntimeStatus::Disabled, warnings };
             let [only] = found.as_slice() else { panic!("{found:?}") };
@@ -293,14 +295,23 @@ mod tests {
             [],
             "the slave of the same name is no master"
         );
-        for event in sample::account_events() {
-            if !matches!(event, Fact::StatusChanged(_)) {
-                assert_eq!(caused(&log, "master/A_1", event), []);
+        for (stream, causes) in [
+            ("master/A_1", ["status_changed", "signal_taken", "group_removed"].as_slice()),
+            ("slave/A_12", &["link_added", "sync_wanted"]),
+        ] {
+            for event in sample::account_events() {
+                let name = event.kind().name;
+                if !causes.contains(&name) {
+                    assert_eq!(caused(&log, stream, event), [], "{name}");
+                }
             }
         }
-        let desk = Event::Desk(sample::desk_events().remove(0));
-        assert_eq!(reactions(&log.fold.truth, &sample::record(900, 0, 9, desk.clone())), []);
-        assert_eq!(reactions(&log.fold.truth, &sample::record(900, 77, 9, desk)), [], "a stream without a name");
+        for event in sample::desk_events().into_iter().map(Event::Desk) {
+            let found = reactions(&log.fold.truth, &sample::record(900, 0, 9, event.clone()));
+            assert_eq!(found, [], "nobody holds a copy that STOP could reach: {event:?}");
+            let nameless = reactions(&log.fold.truth, &sample::record(900, 77, 9, event));
+            assert_eq!(nameless, [], "a stream without a name");
+        }
     }
 
     #[test]
@@ -312,7 +323,7 @@ mod tests {
         let new: Vec<&Record> = log.records.iter().filter(|record| record.position >= first).collect();
         let (cause, rest) = (new[1], &new[2..]);
         assert_eq!(cause.event.kind().name, "status_changed");
-        assert_eq!(rest.len(), 6, "each slave notes it and changes its warnings");
+        assert_eq!(rest.len(), 9, "each slave notes it, and changes its own warnings and its link's");
         assert!(rest.iter().all(|record| record.causation == Some(cause.position)));
         assert!(rest.iter().all(|record| record.correlation == cause.correlation));
     }

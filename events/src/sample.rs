@@ -1,17 +1,25 @@
 //! Values for tests: one event of every kind, with no two fields alike, so that exchanged fields are seen.
 
 pub mod log;
+pub mod trade;
 
-use crate::account::{self, HeartbeatSeen, HeartbeatSeenV1, Registered, StateHash};
+use crate::account::{
+    self, HeartbeatSeen, HeartbeatSeenV1, LinkAdded, LinkAddedV1, LinkRemoved, LinkRemovedV1, Registered, RegisteredV1,
+    StateHash,
+};
 use crate::answer::{Answer, Answered, BodyHash, Denial, Status};
 use crate::codec;
 use crate::commit::Hash;
+use crate::copy::StopDegree;
+use crate::copy::settings::WindDown;
 use crate::desk::{self, Access, KeyEnd, PairingEnd, SessionEnd, Settings};
 use crate::envelope::Record;
 use crate::event::{Event, Kind};
 use crate::id::{AccountId, CommandId, CredentialId, DeskId, Position, Principal, Role, StreamNo, UserName, Version};
 use crate::reason::{Reason, RuntimeStatus, Warning, Warnings};
 use crate::time::{Span, Timestamp};
+use crate::trade::Holding;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// 2026-01-31T09:15:00Z
@@ -50,6 +58,18 @@ pub fn registered() -> Registered {
         leverage: 500,
         trade_allowed: true,
         ea_version: "1.4.2".into(),
+        ..Registered::default()
+    }
+}
+
+/// With everything that a terminal tells, and the number that the desk gave.
+fn registered_in_full() -> Registered {
+    Registered {
+        holding: Holding::Netting,
+        affixes: trade::affixes(),
+        contracts: BTreeMap::from([(trade::symbol("EURUSD.pro"), trade::contract())]),
+        epoch: 5,
+        ..registered()
     }
 }
 
@@ -63,6 +83,11 @@ pub fn heartbeat(trade_allowed: bool) -> HeartbeatSeen {
         state_hash: StateHash(std::array::from_fn(|index| index as u8 + 1)),
         through_signal_seq: 4711,
     }
+}
+
+fn registered_v1() -> RegisteredV1 {
+    let Registered { platform, broker, server, name, currency, leverage, trade_allowed, ea_version, .. } = registered();
+    RegisteredV1 { platform, broker, server, name, currency, leverage, trade_allowed, ea_version }
 }
 
 fn heartbeat_v1() -> HeartbeatSeenV1 {
@@ -106,6 +131,9 @@ pub fn desk_events() -> Vec<desk::Event> {
         }),
         Event::Locked(Locked { reason: reason("news at noon") }),
         Event::Unlocked(Unlocked { reason: reason("news is over") }),
+        Event::CopyDefaultsChanged(CopyDefaultsChanged { defaults: Box::new(trade::overrides()) }),
+        Event::Stopped(Stopped { degree: StopDegree::Flatten, reason: reason("the news"), stop: uuid(0x570b_0000, 1) }),
+        Event::Resumed(Resumed { reason: reason("all is calm") }),
         Event::UserInvited(UserInvited {
             name: user("ben"),
             access: Access::Operator,
@@ -168,22 +196,28 @@ pub fn desk_events() -> Vec<desk::Event> {
 pub fn account_events() -> Vec<account::Event> {
     use account::*;
     let warnings: Warnings = [Warning::MasterOffline, Warning::SlaveWebUiDisabled].into_iter().collect();
-    vec![
-        Event::Registered(registered()),
+    let mut events = vec![
+        Event::Registered(registered_in_full()),
         Event::Unregistered(Unregistered {}),
         Event::HeartbeatSeen(heartbeat(true)),
         Event::IntentSet(IntentSet { enabled: true }),
         Event::Connected(Connected {}),
         Event::Disconnected(Disconnected { last_heartbeat_at: START }),
         Event::StatusChanged(StatusChanged { old: RuntimeStatus::Connected, new: RuntimeStatus::Enabled, warnings }),
-        Event::LinkAdded(LinkAdded { master: account_id("IC_Markets_12345") }),
-        Event::LinkRemoved(LinkRemoved { master: account_id("IC_Markets_1234") }),
+        Event::LinkAdded(LinkAdded {
+            master: account_id("IC_Markets_12345"),
+            enabled: false,
+            settings: Box::new(trade::overrides()),
+        }),
+        Event::LinkRemoved(LinkRemoved { master: account_id("IC_Markets_1234"), wind_down: WindDown::CloseNow }),
         Event::MasterNoted(MasterNoted {
             master: account_id("IC_Markets_123"),
             status: RuntimeStatus::Disabled,
             warnings,
         }),
-    ]
+    ];
+    events.extend(trade::account_events());
+    events
 }
 
 /// What a build that wrote this schema would have written, and what it means now.
@@ -198,6 +232,20 @@ pub fn bytes_of(event: &Event, kind: Kind, schema: u16) -> (Vec<u8>, Event) {
             codec::write(&heartbeat_v1(), &mut bytes);
             let lifted = HeartbeatSeen { through_signal_seq: 0, ..now.clone() };
             (bytes, Event::Account(account::Event::HeartbeatSeen(lifted)))
+        }
+        (Event::Account(account::Event::Registered(_)), 1) => {
+            codec::write(&registered_v1(), &mut bytes);
+            (bytes, Event::Account(account::Event::Registered(registered())))
+        }
+        (Event::Account(account::Event::LinkAdded(LinkAdded { master, .. })), 1) => {
+            codec::write(&LinkAddedV1 { master: master.clone() }, &mut bytes);
+            let lifted = LinkAdded { master: master.clone(), enabled: true, settings: Box::default() };
+            (bytes, Event::Account(account::Event::LinkAdded(lifted)))
+        }
+        (Event::Account(account::Event::LinkRemoved(LinkRemoved { master, .. })), 1) => {
+            codec::write(&LinkRemovedV1 { master: master.clone() }, &mut bytes);
+            let lifted = LinkRemoved { master: master.clone(), wind_down: WindDown::Keep };
+            (bytes, Event::Account(account::Event::LinkRemoved(lifted)))
         }
         (_, schema) => panic!("schema {schema} of {} has no sample", kind.name),
     }
@@ -221,13 +269,17 @@ pub fn record(position: u64, stream: u32, version: u64, event: Event) -> Record 
     }
 }
 
+/// Of which enum, its bytes and its JSON.
+pub type Word = (&'static str, Vec<u8>, serde_json::Value);
+
+fn word<T: serde::Serialize>(of: &'static str, value: &T) -> Word {
+    let mut bytes = Vec::new();
+    codec::write(value, &mut bytes);
+    (of, bytes, crate::event::json(value))
+}
+
 /// Every value of the enums that events hold, which a golden event shows only one of.
-pub fn words() -> Vec<(&'static str, Vec<u8>, serde_json::Value)> {
-    fn word<T: serde::Serialize>(of: &'static str, value: &T) -> (&'static str, Vec<u8>, serde_json::Value) {
-        let mut bytes = Vec::new();
-        codec::write(value, &mut bytes);
-        (of, bytes, crate::event::json(value))
-    }
+pub fn words() -> Vec<Word> {
     let mut words = Vec::new();
     for access in [Access::Viewer, Access::Operator, Access::Admin] {
         words.push(word("access", &access));
@@ -260,6 +312,7 @@ pub fn words() -> Vec<(&'static str, Vec<u8>, serde_json::Value)> {
     for warning in Warning::ALL {
         words.push(word("warnings", &Warnings::NONE.with(*warning)));
     }
+    trade::words(&mut words);
     for decimal in ["0", "-0.01", "123456.789", "0.000000000001", "9223372036854775807"] {
         words.push(word("money", &decimal.parse::<crate::money::Money>().unwrap()));
     }

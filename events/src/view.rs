@@ -2,6 +2,7 @@
 
 mod activity;
 mod history;
+pub mod live;
 
 pub use activity::Activity;
 pub use history::{History, Transition};

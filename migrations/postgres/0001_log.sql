@@ -96,7 +96,7 @@ CREATE TABLE audit_events (
     UNIQUE (stream_kind, stream_id, version)
 );
 
--- What no event may hold: hashes of passwords, tokens and invites.
+-- What no event may hold: hashes of passwords, tokens, invites and codes, and sealed keys.
 CREATE TABLE vault (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL,

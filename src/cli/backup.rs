@@ -18,7 +18,8 @@ use tidehelm_actors::port::CommitLog;
 #[derive(Args)]
 #[command(
     after_help = "A backup includes the log, its audit rows, read models, snapshots, and the vault with the hashes of passwords and tokens: \
-                  keep it as safe as the data directory. It does not include the settings file. It is taken beside a running server.\n\n\
+                  keep it as safe as the data directory. The keys of terminals are in it, sealed: the master key that opens them is not, nor is \
+                  the settings file. Copy both by themselves, to another place. It is taken beside a running server.\n\n\
                   Examples:\n  tidehelm backup /backups/2026-01-31\n  tidehelm backup /backups/desk.db\n  tidehelm verify --data /backups/2026-01-31"
 )]
 pub struct Backup {
@@ -82,9 +83,11 @@ impl Backup {
                 good(&report)?;
             }
             eprintln!(
-                "{} bytes in {}: the log, audit rows, read models, snapshots, and the vault (hashes of passwords and tokens); not the settings",
+                "{} bytes in {}: the log, audit rows, read models, snapshots, and the vault (hashes of passwords and tokens, sealed keys of terminals); not \
+                 the settings, and not the master key {}",
                 size,
-                self.to.display()
+                self.to.display(),
+                config.master_key_file().display()
             );
             Ok(Exit::Ok)
         })

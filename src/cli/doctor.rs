@@ -5,6 +5,7 @@ use super::output::{CliError, Column, Done, Exit, print};
 use super::target::{block_on, config};
 use crate::ambient;
 use crate::config::{Config, master_key_beside};
+use crate::keys::{Survey, survey};
 use crate::offline::Offline;
 use crate::seal::MasterFile;
 use crate::store::sqlite::FILE;
@@ -28,6 +29,7 @@ const WRITING_MAX: Duration = Duration::from_secs(3);
 /// With less room than this a desk soon stands still.
 const FREE_MIN: u64 = 1 << 30;
 const TMPFS: i64 = 0x0102_1994;
+const OVERLAY: i64 = 0x794c_7630;
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  tidehelm doctor\n  tidehelm doctor --data /var/lib/tidehelm --output json\n  \
@@ -78,6 +80,7 @@ async fn examine(config: Config, shared: &Shared) -> Done {
     let (store, opened) = store(&config).await;
     found("store", opened);
     found("in use", in_use(&config));
+    found("sealed keys", sealed(&config, store.as_ref()).await);
     found("clock", clock(store.as_ref()).await);
     found("port", port(&config));
     found("page", page());
@@ -171,6 +174,46 @@ async fn store(config: &Config) -> (Option<Store>, (Outcome, String)) {
         }
         Err(error) => (None, (Outcome::Bad, error.to_string())),
     }
+}
+
+/// The master key, and whether it opens what is sealed.
+async fn sealed(config: &Config, store: Option<&Store>) -> (Outcome, String) {
+    let master = match MasterFile::of(config) {
+        Ok(master) => master,
+        Err(error) => return (Outcome::Bad, error.to_string()),
+    };
+    let found = match store {
+        Some(store) => survey(&store.reader(), &master).await,
+        None => return (Outcome::Good, "nothing is sealed yet".into()),
+    };
+    let file = master.path().display();
+    match found {
+        Err(error) => (Outcome::Bad, error.to_string()),
+        Ok(found) if found.unreadable > 0 => {
+            let why = found.reasons.join("; ");
+            (Outcome::Bad, format!("{} of {} cannot be opened: {why}", found.unreadable, found.sealed))
+        }
+        Ok(Survey { trouble: Some(trouble), .. }) => (Outcome::Bad, trouble),
+        Ok(Survey { master_key: None, .. }) => {
+            (Outcome::Good, format!("nothing is sealed yet; {file} is made when it is needed"))
+        }
+        Ok(_) if is_fleeting(master.path()) && !is_fleeting(&config.data.dir) => {
+            let why = "lies in memory or in a container's own layer, and the data do not: it will be gone before them";
+            (Outcome::Bad, format!("{file} {why}; set secrets.master_key_file to a place that stays"))
+        }
+        Ok(found) if found.rotating => {
+            (Outcome::Note, "a rotation was interrupted; `tidehelm secrets rotate` goes on with it".into())
+        }
+        Ok(found) => {
+            (Outcome::Good, format!("{} sealed; the master key is {file}, which no backup includes", found.sealed))
+        }
+    }
+}
+
+/// True where files are gone with the power, or with a container.
+fn is_fleeting(path: &Path) -> bool {
+    #[allow(clippy::unnecessary_cast)] // the width of the field differs between machines
+    rustix::fs::statfs(nearest(path)).is_ok_and(|found| matches!(found.f_type as i64, OVERLAY | TMPFS))
 }
 
 fn in_use(config: &Config) -> (Outcome, String) {

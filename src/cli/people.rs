@@ -3,11 +3,11 @@
 use super::Shared;
 use super::filter::encoded;
 use super::output::{CliError, Column, Done, Exit, print};
-use super::target::{Target, block_on, config};
+use super::target::{Target, block_on, config, desk_of};
 use crate::http::people::INVITE_AGE;
 use crate::keys::{KeyError, Kind};
 use crate::offline::Offline;
-use crate::source::{Server, Source};
+use crate::source::Server;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
@@ -320,7 +320,11 @@ impl Token {
 }
 
 /// A secret whose event was refused is of no use to anybody.
-async fn or_destroy(offline: &mut Offline, command: Command, credential: CredentialId) -> Result<(), CliError> {
+pub(super) async fn or_destroy(
+    offline: &mut Offline,
+    command: Command,
+    credential: CredentialId,
+) -> Result<(), CliError> {
     match offline.want(command).await {
         Ok(_) => Ok(()),
         Err(refused) => {
@@ -339,13 +343,6 @@ fn only<T>(mut found: Vec<T>, wanted: &str) -> Result<T, CliError> {
         }
         (None, _) => Err(CliError::new(Exit::NotFound, format!("there is no token `{wanted}`"))),
     }
-}
-
-/// The desk as it is, read beside a running server.
-async fn desk_of(shared: &Shared) -> Result<Desk, CliError> {
-    let mut source = Source::open_store(&config(shared)?).await?;
-    let end = source.moment(None).await?;
-    Ok(source.fold_at(end).await?.truth.desk().cloned().unwrap_or_default())
 }
 
 fn users(desk: &Desk) -> Vec<Value> {
@@ -374,7 +371,7 @@ fn with(user: &Value, state: &str) -> Value {
     user
 }
 
-fn show(columns: &[Column], mut rows: Vec<Value>, shared: &Shared) -> Done {
+pub(super) fn show(columns: &[Column], mut rows: Vec<Value>, shared: &Shared) -> Done {
     if shared.output != super::output::Output::Json {
         for row in &mut rows {
             for field in ["since", "created_at", "expires_at"] {
@@ -388,7 +385,7 @@ fn show(columns: &[Column], mut rows: Vec<Value>, shared: &Shared) -> Done {
     Ok(Exit::Ok)
 }
 
-fn say(text: &str) -> Result<(), CliError> {
+pub(super) fn say(text: &str) -> Result<(), CliError> {
     super::print(&format!("{text}\n")).map(drop)
 }
 

@@ -5,12 +5,13 @@ use super::output::{CliError, Done};
 use crate::config::Config;
 use crate::source::{Server, Source};
 use clap::Args;
+use tidehelm_events::desk::Desk;
 
 /// Where the log is read from. Without any of it: the data directory, beside a running server if there is one.
 #[derive(Args, Clone, Default)]
 pub struct Target {
     /// A running server instead of the data directory [env: TIDEHELM_URL]
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, alias = "server", global = true, value_name = "URL")]
     pub url: Option<String>,
     /// Token for the server
     #[arg(long, global = true, env = "TIDEHELM_TOKEN", hide_env_values = true, value_name = "TOKEN")]
@@ -47,4 +48,11 @@ pub fn config(shared: &Shared) -> Result<Config, CliError> {
 pub fn block_on(work: impl Future<Output = Done>) -> Done {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| CliError::failed("cannot start").caused_by(error))?.block_on(work)
+}
+
+/// The desk as it is, read beside a running server.
+pub async fn desk_of(shared: &Shared) -> Result<Desk, CliError> {
+    let mut source = Source::open_store(&config(shared)?).await?;
+    let end = source.moment(None).await?;
+    Ok(source.fold_at(end).await?.truth.desk().cloned().unwrap_or_default())
 }

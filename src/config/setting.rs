@@ -77,6 +77,12 @@ pub const SETTINGS: &[Setting] = &[
         "Other web origins that may call the desk from a browser. Empty: only its own pages."),
     setting("http.sse_clients_max", "1000", count(1, 100_000),
         "Open event streams at a time; one more is answered 503."),
+    setting("http.ws_clients_max", "1000", count(1, 100_000),
+        "Open WebSocket sessions at a time; one more is answered 503."),
+    setting("http.ws_window", "256KiB", size(Bytes::kib(16), Bytes::mib(16)),
+        "Bytes that a session sends before its client shows that it reads them."),
+    setting("http.ws_ping_every", "5s", duration(Millis::new(100), Millis::minutes(1)),
+        "How often a session asks whether its client is there; one that does not answer three times is closed."),
 
     setting("terminals.uplink", "tcp://127.0.0.1:5555", Kind::Text { chars_max: 500 },
         "Where heartbeats and quotes come in: tcp://HOST:PORT, tls+tcp://HOST:PORT or ipc:///PATH, parted by spaces. Empty: nowhere."),

@@ -120,7 +120,7 @@ pub struct SettingsBody {
     pub session_hours: u32,
 }
 
-fn settings_of(fold: &tidehelm_events::view::Fold) -> SettingsView {
+pub fn settings_of(fold: &tidehelm_events::view::Fold) -> SettingsView {
     let desk = fold.truth.desk().cloned().unwrap_or_default();
     let Settings { name, timeout_seconds, session_hours } = desk.settings;
     SettingsView {

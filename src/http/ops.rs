@@ -24,12 +24,23 @@ pub async fn livez() -> &'static str {
 #[get("/readyz")]
 pub async fn readyz(app: Data) -> HttpResponse {
     match app.host.gauges.health() {
-        Health::Serving => HttpResponse::Ok().body("ready\n"),
+        Health::Serving => HttpResponse::Ok().body(format!("ready\n{}", shut(&app))),
         Health::Starting => HttpResponse::ServiceUnavailable().body("starting\n"),
         Health::Recovering(why) => {
             HttpResponse::ServiceUnavailable().body(format!("the log cannot be written: {why}\n"))
         }
         Health::Stopping => HttpResponse::ServiceUnavailable().body("stopping\n"),
+    }
+}
+
+/// Terminals whose keys cannot be opened are turned away; the others are served, so that the desk is ready all the same.
+fn shut(app: &Data) -> String {
+    match app.keys.terminals.count() {
+        (_, 0) => String::new(),
+        (all, shut) => format!(
+            "{shut} of {all} keys of terminals cannot be opened ({}): see `tidehelm secrets status`\n",
+            app.keys.terminals.troubles().join(", ")
+        ),
     }
 }
 
@@ -55,6 +66,9 @@ pub async fn metrics(app: Data) -> Result<HttpResponse, Problem> {
     lines.push(Line::gauge("tidehelm_epoch", "Generation of the log's writer", head.epoch.0 as f64));
     let age = app.clock.now().since(head.committed_at).0.max(0) as f64 / 1e6;
     lines.push(Line::gauge("tidehelm_last_commit_age_seconds", "Time since the last commit", age));
+    let (all, shut) = app.keys.terminals.count();
+    lines.push(Line::gauge("tidehelm_terminal_keys", "Keys of terminals that are good", all as f64));
+    lines.push(Line::gauge("tidehelm_terminal_keys_shut", "Of them, those that cannot be opened", shut as f64));
     if let Some(sizes) = sizes(&app).await {
         lines.extend(size_lines(&sizes));
     }

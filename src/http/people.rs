@@ -41,7 +41,7 @@ pub struct InvitedView {
     pub expires_at: Timestamp,
 }
 
-fn desk<R>(app: &Data, look: impl FnOnce(u64, &Desk) -> R) -> R {
+pub(super) fn desk<R>(app: &Data, look: impl FnOnce(u64, &Desk) -> R) -> R {
     app.host.durable.read(|fold| look(fold.truth.position().0, fold.truth.desk().unwrap_or(&Desk::default())))
 }
 
@@ -108,7 +108,7 @@ pub async fn invite(
 }
 
 /// A repeat made a secret that the log does not know; the one that it knows was shown with the first answer.
-async fn spent(app: &Data, unused: CredentialId) -> Result<Problem, Problem> {
+pub(super) async fn spent(app: &Data, unused: CredentialId) -> Result<Problem, Problem> {
     app.keys.destroy(unused).await?;
     let why = "this was done before, and its secret was shown then and never again; make a new one with another id";
     Ok(Problem::new(409, "secret_shown_once", why))
@@ -258,7 +258,7 @@ pub async fn sessions(app: Data, caller: Caller) -> Answered<Sessions> {
     })))
 }
 
-fn credential(text: &str) -> Result<CredentialId, Problem> {
+pub(super) fn credential(text: &str) -> Result<CredentialId, Problem> {
     text.parse().map(CredentialId).map_err(|_| Problem::invalid("id", "a uuid"))
 }
 

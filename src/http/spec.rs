@@ -1,6 +1,6 @@
 //! The OpenAPI document of everything under `/api`.
 
-use super::{accounts, auth, desk, events, frames, groups, log, ops, people, stop};
+use super::{accounts, auth, desk, ea, events, frames, groups, live, log, ops, people, secrets, stop};
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
 
@@ -18,6 +18,7 @@ use utoipa::OpenApi;
         ops::livez,
         ops::readyz,
         ops::metrics,
+        live::connect,
         ops::config,
         auth::login,
         auth::logout,
@@ -70,7 +71,14 @@ use utoipa::OpenApi;
         people::end_session,
         people::tokens,
         people::create_token,
-        people::revoke_token
+        people::revoke_token,
+        ea::open_pairing,
+        ea::cancel_pairing,
+        ea::pair,
+        ea::keys,
+        ea::revoke_key,
+        secrets::status,
+        secrets::rotate
     )
 )]
 struct Document;
@@ -78,7 +86,7 @@ struct Document;
 /// The document as it is committed in `docs/openapi.json`.
 pub fn json() -> String {
     let mut whole = Document::openapi();
-    let under_api = |path: &str| !matches!(path, "/livez" | "/readyz" | "/metrics");
+    let under_api = |path: &str| !matches!(path, "/livez" | "/readyz" | "/metrics" | "/ws");
     let paths = std::mem::take(&mut whole.paths.paths);
     whole.paths.paths = paths
         .into_iter()

@@ -156,6 +156,12 @@ fn each_role_may_do_what_it_may_and_a_denial_is_in_the_log() {
         ("operator", "POST", "/api/heartbeats".into(), json!([])),
         ("operator", "POST", "/api/lock".into(), json!({"locked": true, "reason": "no"})),
         ("operator", "GET", "/api/log?after=0".into(), Value::Null),
+        ("operator", "POST", "/api/ea/pairings".into(), json!([])),
+        ("operator", "DELETE", format!("/api/ea/pairings/{id}"), Value::Null),
+        ("operator", "GET", "/api/ea/keys".into(), Value::Null),
+        ("operator", "DELETE", format!("/api/ea/keys/{id}"), Value::Null),
+        ("admin", "GET", "/api/secrets".into(), Value::Null),
+        ("admin", "POST", "/api/secrets/rotate".into(), Value::Null),
         ("admin", "PUT", "/api/settings".into(), json!({})),
         ("admin", "GET", "/api/users".into(), Value::Null),
         ("admin", "POST", "/api/invites".into(), json!({"name": "eve", "role": "admin"})),
@@ -427,6 +433,12 @@ fn a_bad_request_names_the_field() {
         ("POST", "/api/accounts/master/De%20mo/toggle", r#"{"enabled": true}"#, "account"),
         ("POST", "/api/heartbeats", r#"[{"role": "master", "account": "Demo_1", "balance": "x"}]"#, "[0].balance"),
         ("POST", "/api/lock", r#"{"locked": true, "reason": ""}"#, "reason"),
+        ("POST", "/api/ea/pairings", r#"{"account": "a b"}"#, "account"),
+        ("POST", "/api/ea/pairings", r#"{"role": "owner"}"#, "role"),
+        ("POST", "/api/ea/pairings", r#"{"hours": 1}"#, "hours"),
+        ("POST", "/api/ea/pair", r#"{"code": "x", "account": "", "role": "slave"}"#, "account"),
+        ("DELETE", "/api/ea/keys/x", "", "id"),
+        ("DELETE", "/api/ea/pairings/x", "", "id"),
         ("GET", "/api/events?limit=0", "", "limit"),
         ("GET", "/api/events?kind=nonsense", "", "kind"),
         ("GET", "/api/events?frm=3", "", "query"),
@@ -499,12 +511,16 @@ fn the_page_is_served_and_not_sent_twice() {
 fn served() -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http")).unwrap() {
-        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let path = file.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
         for line in text.lines() {
             for method in ["get", "post", "put", "delete", "patch", "head"] {
                 let Some(rest) = line.strip_prefix(&format!("#[{method}(\"")) else { continue };
                 let path = rest.split('"').next().unwrap().replace(":.+}", "}");
-                let bare = matches!(path.as_str(), "/livez" | "/readyz" | "/metrics");
+                let bare = matches!(path.as_str(), "/livez" | "/readyz" | "/metrics" | "/ws");
                 found.insert((method.to_string(), if bare { path } else { format!("/api{path}") }));
             }
         }

@@ -11,6 +11,7 @@ mod http;
 mod kill;
 mod liveness;
 mod log;
+mod pairing;
 mod postgres;
 mod power;
 mod shim;

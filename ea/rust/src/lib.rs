@@ -1,6 +1,8 @@
 //! What a trading terminal and a Tidehelm desk say to each other, and the terminal's end of it.
 //!
-//! Reading order: what is said (`wire`), and what a terminal says and does when (`terminal`, without clock or I/O).
+//! Reading order: what is said (`wire`), what a terminal says and does when (`terminal`, without clock or I/O), and one on
+//! threads of its own, with sockets and a file (`client`).
 
+pub mod client;
 pub mod terminal;
 pub mod wire;

@@ -13,6 +13,8 @@ mod memory;
 mod orders;
 mod say;
 mod signals;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use memory::{Credentials, Recollection, Record, Remembered};
 

@@ -194,12 +194,14 @@ impl Account {
         Ok(events)
     }
 
-    /// The switch of the account, where it is to be another.
+    /// The switch of the account, where it is to be another, or nobody has touched it yet.
     fn switch(&self, enabled: bool, seen: &Seen<'_>) -> Result<Option<Event>, Refusal> {
         if enabled && !self.intent && seen.locked {
             return Err(Refusal::DeskLocked);
         }
-        Ok((enabled != self.intent).then_some(Event::IntentSet(IntentSet { enabled })))
+        // A slave that a person has switched off is more than off: no first link switches it on.
+        let counts = enabled || self.intent_by_person || self.role == Role::Master;
+        Ok((enabled != self.intent || !counts).then_some(Event::IntentSet(IntentSet { enabled })))
     }
 
     fn remove_group(&self) -> Result<Vec<Event>, Refusal> {

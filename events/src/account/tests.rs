@@ -1,5 +1,7 @@
 use super::status::{self, Evaluation, Inputs};
 use super::*;
+use crate::copy::StopDegree;
+use crate::copy::settings::{Overrides, WindDown};
 use crate::desk::Settings;
 use crate::id::{AccountId, Position, Role, StreamId, Version};
 use crate::react::Effect;
@@ -7,12 +9,15 @@ use crate::reason::{RuntimeStatus, Warning, Warnings};
 use crate::sample::{START, account_id, heartbeat, registered};
 use crate::stream::{Seen, Stamp, Stream};
 use crate::time::{Span, Timestamp};
+use crate::trade::Ticket;
 
 /// An account with a clock: commands are decided and what follows is remembered.
 #[derive(Clone)]
 struct Case {
     account: Account,
     settings: Settings,
+    copy_defaults: Overrides,
+    stopped: Option<StopDegree>,
     locked: bool,
     now: Timestamp,
     listening_since: Timestamp,
@@ -26,6 +31,8 @@ impl Case {
         Case {
             account: Account::new(role, account_id("A_12")),
             settings: Settings::default(),
+            copy_defaults: Overrides::default(),
+            stopped: None,
             locked: false,
             now: START,
             listening_since: START,
@@ -35,7 +42,7 @@ impl Case {
 
     fn online(role: Role) -> Self {
         let mut case = Case::new(role);
-        case.does(Command::Register(registered())).unwrap();
+        case.does(Command::Register(Box::new(registered()))).unwrap();
         case.does(Command::Heartbeat(heartbeat(true))).unwrap();
         case
     }
@@ -48,7 +55,9 @@ impl Case {
     fn does_late(&mut self, command: Command, received_at: Timestamp) -> Result<Done, Refusal> {
         let Case { settings, locked, now, listening_since, .. } = &*self;
         let (locked, now, listening_since) = (*locked, *now, *listening_since);
-        let decided = self.account.decide(command, &Seen { now, received_at, listening_since, settings, locked })?;
+        let (sent_at, copy_defaults, stopped) = (received_at, &self.copy_defaults, self.stopped);
+        let seen = Seen { now, received_at, sent_at, listening_since, settings, locked, copy_defaults, stopped };
+        let decided = self.account.decide(command, &seen)?;
         for event in &decided.events {
             self.version = self.version.next();
             let (position, version) = (Position(self.version.0), self.version);
@@ -135,7 +144,7 @@ fn given(role: Role, row: &str) -> Vec<Case> {
                     case.does(switch.clone()).unwrap();
                 }
             };
-            does(0, Command::Register(Registered { trade_allowed: allowed, ..registered() }));
+            does(0, Command::Register(Box::new(Registered { trade_allowed: allowed, ..registered() })));
             if link != "registered" {
                 does(1, Command::Heartbeat(heartbeat(allowed)));
             }
@@ -205,7 +214,7 @@ fn note(master: &str, case: &Case) -> Command {
 }
 
 fn follow(slave: &mut Case, master: &str, case: &Case) {
-    slave.does(Command::Link { master: account_id(master) }).unwrap();
+    slave.does(Command::Link { master: account_id(master), enabled: true, settings: Box::default() }).unwrap();
     slave.does(note(master, case)).unwrap();
 }
 
@@ -264,7 +273,7 @@ fn a_slave_runs_when_all_its_masters_do() {
 #[test]
 fn every_warning_together_comes_out_by_priority() {
     let priorities: Vec<u16> = Warning::ALL.iter().map(|warning| warning.priority()).collect();
-    assert_eq!(priorities, [10, 20, 30, 40, 50, 60, 70, 80]);
+    assert_eq!(priorities, (1..=20).map(|number| number * 10).collect::<Vec<_>>());
     let backwards: Warnings = Warning::ALL.iter().rev().copied().collect();
     let codes: Vec<_> = Warning::ALL.iter().map(|warning| warning.code()).collect();
     assert_eq!(backwards.codes(), codes);
@@ -274,8 +283,9 @@ fn every_warning_together_comes_out_by_priority() {
 fn what_happens_is_said_in_this_order() {
     let mut case = Case::new(Role::Master);
     let mut does = |command| names(&case.does(command).unwrap().0);
-    assert_eq!(does(Command::Register(registered())), ["account_registered", "status_changed"]);
-    assert_eq!(does(Command::Register(registered())), ["account_registered"]);
+    let first = ["group_created", "account_registered", "status_changed"];
+    assert_eq!(does(Command::Register(Box::new(registered()))), first);
+    assert_eq!(does(Command::Register(Box::new(registered()))), ["account_registered"]);
     assert_eq!(does(Command::SetIntent { enabled: true }), ["intent_set", "status_changed"]);
     assert_eq!(does(Command::Heartbeat(heartbeat(true))), ["heartbeat_seen", "account_online", "status_changed"]);
     assert_eq!(does(Command::Heartbeat(heartbeat(true))), ["heartbeat_seen"]);
@@ -309,7 +319,9 @@ fn a_change_of_status_is_one_event_with_old_and_new_and_one_effect() {
     let (old, new) = (RuntimeStatus::Disabled, RuntimeStatus::Enabled);
     assert_eq!(events[1..], [Event::StatusChanged(StatusChanged { old, new, warnings })]);
     let stream = StreamId::Account(Role::Slave, account_id("A_12"));
-    assert_eq!(effects, [Effect::ConfigDue { stream, status: new, warnings }]);
+    let config = Box::new(case.account.config());
+    assert_eq!((config.runtime_status, config.warnings, config.version), (new, warnings, case.account.config_version));
+    assert_eq!(effects, [Effect::ConfigDue { stream, config }]);
 }
 
 #[test]
@@ -377,20 +389,20 @@ fn only_who_is_online_can_fall_silent() {
 #[test]
 fn a_registration_does_not_bring_an_account_online_nor_take_it_off() {
     let mut case = Case::online(Role::Master);
-    case.does(Command::Register(registered())).unwrap();
+    case.does(Command::Register(Box::new(registered()))).unwrap();
     assert_eq!(case.account.connection, Connection::Online);
     case.passes(30);
     case.does(Command::CheckSilence).unwrap();
-    case.does(Command::Register(registered())).unwrap();
+    case.does(Command::Register(Box::new(registered()))).unwrap();
     assert_eq!(case.account.connection, Connection::Registered);
 }
 
 #[test]
 fn a_registration_says_who_the_account_is() {
     let mut case = Case::new(Role::Master);
-    case.does(Command::Register(registered())).unwrap();
+    case.does(Command::Register(Box::new(registered()))).unwrap();
     let renamed = Registered { name: "Bert".into(), leverage: 30, currency: "USD".into(), ..registered() };
-    case.does(Command::Register(renamed)).unwrap();
+    case.does(Command::Register(Box::new(renamed))).unwrap();
     let known = case.account.identity.unwrap();
     assert_eq!((known.name.as_str(), known.leverage, known.currency.as_str()), ("Bert", 30, "USD"));
 }
@@ -411,11 +423,11 @@ fn texts_are_checked_before_they_are_repeated_to_anybody() {
             for mut case in [Case::new(Role::Slave), Case::online(Role::Slave)] {
                 let mut claim = registered();
                 *text(&mut claim) = bad.clone();
-                assert_eq!(case.refuses(Command::Register(claim)), Refusal::TextInvalid { field });
+                assert_eq!(case.refuses(Command::Register(Box::new(claim))), Refusal::TextInvalid { field });
             }
             let mut claim = registered();
             *text(&mut claim) = good;
-            Case::new(Role::Slave).does(Command::Register(claim)).unwrap();
+            Case::new(Role::Slave).does(Command::Register(Box::new(claim))).unwrap();
         }
     }
 }
@@ -428,7 +440,7 @@ fn an_account_stays_with_its_broker_and_server() {
     {
         let claimed = format!("{} ({})", other.broker, other.server);
         let known = "IC Markets (ICMarkets-Live07)".to_string();
-        assert_eq!(case.refuses(Command::Register(other)), Refusal::IdentityMismatch { known, claimed });
+        assert_eq!(case.refuses(Command::Register(Box::new(other))), Refusal::IdentityMismatch { known, claimed });
     }
 }
 
@@ -458,10 +470,10 @@ fn a_locked_desk_lets_things_be_switched_off_only() {
 }
 
 fn link(master: &str) -> Command {
-    Command::Link { master: account_id(master) }
+    Command::Link { master: account_id(master), enabled: true, settings: Box::default() }
 }
 fn unlink(master: &str) -> Command {
-    Command::Unlink { master: account_id(master) }
+    Command::Unlink { master: account_id(master), wind_down: None, expected: None }
 }
 
 #[test]
@@ -487,9 +499,10 @@ fn only_what_is_linked_can_be_unlinked() {
     let mut slave = Case::online(Role::Slave);
     slave.does(link("M_1")).unwrap();
     assert_eq!(slave.refuses(unlink("M_12")), Refusal::LinkUnknown(account_id("M_12")));
-    assert_eq!(names(&slave.does(unlink("M_1")).unwrap().0), ["link_removed", "status_changed"]);
+    let done = slave.does(unlink("M_1")).unwrap().0;
+    assert_eq!(names(&done), ["link_removed", "link_ended", "status_changed"]);
     assert_eq!(slave.refuses(unlink("M_1")), Refusal::LinkUnknown(account_id("M_1")));
-    assert_eq!(slave.shows(), "0 slave_web_ui_disabled no_master_assigned");
+    assert_eq!(slave.shows(), "1 no_master_assigned", "the first link has switched it on");
 }
 
 #[test]
@@ -499,7 +512,8 @@ fn a_note_counts_once_and_only_about_a_master_that_is_followed() {
     assert_eq!(slave.does(note("M_1", &master)).unwrap().0, []);
     slave.does(link("M_1")).unwrap();
     let (events, effects) = slave.does(note("M_1", &master)).unwrap();
-    assert_eq!((names(&events), effects.len()), (vec!["master_noted", "status_changed"], 1));
+    let expected = ["master_noted", "link_status_changed", "sync_wanted", "status_changed"];
+    assert_eq!((names(&events), effects.len()), (expected.to_vec(), 1));
     assert_eq!(slave.does(note("M_1", &master)).unwrap().0, []);
     assert_eq!(slave.does(note("M_12", &master)).unwrap().0, []);
     assert_eq!(slave.shows(), "2");
@@ -515,7 +529,8 @@ fn the_revision_moves_when_a_person_changes_something() {
         assert_eq!(case.account.revision, expected);
     }
     let before = case.account.revision;
-    let terminals = [Command::Heartbeat(heartbeat(false)), Command::Register(registered()), Command::Unregister];
+    let terminals =
+        [Command::Heartbeat(heartbeat(false)), Command::Register(Box::new(registered())), Command::Unregister];
     for command in terminals {
         case.does(command).unwrap();
         assert_eq!(case.account.revision, before);
@@ -527,16 +542,38 @@ fn every_refusal_says_its_code_its_kind_and_its_field() {
     use crate::answer::Status::*;
     let id = || account_id("M_1");
     let mismatch = Refusal::IdentityMismatch { known: "a".into(), claimed: "b".into() };
+    let invalid = crate::copy::Invalid { field: "settings.volume.fixed".into(), why: "is zero".into() };
+    let order = crate::sample::trade::order_id(1);
     for (refusal, code, status, field) in [
         (Refusal::AccountUnknown, "account_unknown", NotFound, None),
         (mismatch, "account_identity_mismatch", Conflict, None),
         (Refusal::TextInvalid { field: "name" }, "text_invalid", Invalid, Some("name")),
+        (Refusal::SymbolsTooMany(5), "symbols_too_many", Invalid, Some("contracts")),
+        (Refusal::ContractInvalid { symbol: "X".into(), why: "y" }, "contract_invalid", Invalid, Some("contracts")),
         (Refusal::DeskLocked, "desk_locked", Conflict, None),
+        (Refusal::NotAMaster, "not_a_master", Conflict, None),
+        (Refusal::GroupKnown, "group_known", Conflict, None),
+        (Refusal::GroupUnknown, "group_unknown", NotFound, None),
         (Refusal::NotASlave, "not_a_slave", Conflict, None),
-        (Refusal::LinkToItself, "link_to_itself", Invalid, Some("master")),
+        (Refusal::LinkToItself, "link_to_itself", Invalid, Some("slave_account")),
+        (Refusal::LinkCircular("A → B".into()), "link_circular", Conflict, Some("slave_account")),
         (Refusal::LinkKnown(id()), "link_known", Conflict, None),
         (Refusal::LinkUnknown(id()), "link_unknown", NotFound, None),
         (Refusal::LinksFull(64), "links_full", Conflict, None),
+        (Refusal::LinkStale { seen: Version(1), found: Version(2) }, "revision_stale", Stale, None),
+        (Refusal::SettingInvalid(invalid), "setting_invalid", Invalid, Some("settings.volume.fixed")),
+        (Refusal::SignalGap { got: 3, expected: 1 }, "signal_gap", Conflict, Some("signal_seq")),
+        (Refusal::SignalOld { got: 1, expected: 3 }, "signal_old", Conflict, Some("signal_seq")),
+        (Refusal::TicketKnown(Ticket(1)), "ticket_known", Conflict, Some("ticket")),
+        (Refusal::TicketUnknown(Ticket(1)), "ticket_unknown", Conflict, Some("ticket")),
+        (Refusal::SignalInvalid { field: "lots", why: "x" }, "signal_invalid", Invalid, Some("lots")),
+        (Refusal::TradesFull(5), "trades_full", Conflict, None),
+        (Refusal::SnapshotStale { got: 1, expected: 2 }, "snapshot_stale", Conflict, Some("through_signal_seq")),
+        (Refusal::SnapshotDoubled(Ticket(1)), "snapshot_doubled", Invalid, Some("trades")),
+        (Refusal::OrderUnknown(order), "order_unknown", NotFound, Some("order")),
+        (Refusal::OrderAnsweredAlready { order }, "order_answered", Conflict, Some("outcome")),
+        (Refusal::NothingToRearm, "nothing_to_rearm", Conflict, None),
+        (Refusal::RearmRefused(protection::RearmRefusal::NoDay), "no_trading_day", Conflict, Some("limits")),
     ] {
         let denial = refusal.denial();
         assert_eq!((denial.code.as_str(), denial.status, denial.field.as_deref()), (code, status, field));
@@ -558,8 +595,8 @@ fn an_unbelievable_record_stops_the_fold() {
         (&online, Event::Connected(Connected {})),
         (&never, Event::Disconnected(Disconnected { last_heartbeat_at: START })),
         (&online, Event::StatusChanged(StatusChanged { old: status, new: status, warnings })),
-        (&linked.account, Event::LinkAdded(LinkAdded { master: master() })),
-        (&online, Event::LinkRemoved(LinkRemoved { master: master() })),
+        (&linked.account, Event::LinkAdded(LinkAdded { master: master(), enabled: true, settings: Box::default() })),
+        (&online, Event::LinkRemoved(LinkRemoved { master: master(), wind_down: WindDown::Keep })),
         (&online, Event::MasterNoted(MasterNoted { master: master(), status, warnings })),
     ] {
         let mut account: Account = account.clone();
@@ -583,13 +620,14 @@ mod any_order {
             }
         });
         let command = prop_oneof![
-            any::<bool>().prop_map(|trade_allowed| Command::Register(Registered { trade_allowed, ..registered() })),
+            any::<bool>()
+                .prop_map(|trade_allowed| Command::Register(Box::new(Registered { trade_allowed, ..registered() }))),
             any::<bool>().prop_map(|allowed| Command::Heartbeat(heartbeat(allowed))),
             Just(Command::Unregister),
             Just(Command::CheckSilence),
             any::<bool>().prop_map(|enabled| Command::SetIntent { enabled }),
-            master().prop_map(|master: AccountId| Command::Link { master }),
-            master().prop_map(|master: AccountId| Command::Unlink { master }),
+            master().prop_map(|master: AccountId| Command::Link { master, enabled: true, settings: Box::default() }),
+            master().prop_map(|master: AccountId| Command::Unlink { master, wind_down: None, expected: None }),
             note.prop_map(Command::NoteMaster),
         ];
         (0u8..40, command)
@@ -608,10 +646,22 @@ mod any_order {
                 let Ok((events, effects)) = case.does(command) else { continue };
                 let changed = (before.status, before.warnings) != (case.account.status, case.account.warnings);
                 let changes = events.iter().filter(|event| matches!(event, Event::StatusChanged(_))).count();
-                prop_assert_eq!((changes, effects.len()), (usize::from(changed), usize::from(changed)));
+                prop_assert_eq!(changes, usize::from(changed));
+                let told: Vec<_> = effects.iter().filter(|effect| matches!(effect, Effect::ConfigDue { .. })).collect();
+                if before.config() == case.account.config() {
+                    prop_assert_eq!(told, Vec::<&Effect>::new());
+                } else {
+                    let config = Box::new(case.account.config());
+                    prop_assert!(config.version > before.config().version);
+                    prop_assert_eq!(told, [&Effect::ConfigDue { stream: case.account.stream(), config }]);
+                }
+                let Account { status, warnings, .. } = case.account;
                 if !events.is_empty() {
-                    let Account { status, warnings, .. } = case.account;
                     prop_assert_eq!(Evaluation { status, warnings }, case.account.evaluate());
+                    for link in case.account.links.values() {
+                        let evaluated = case.account.evaluate_link(link);
+                        prop_assert_eq!((link.status, link.warnings), (evaluated.status, evaluated.warnings));
+                    }
                 }
             }
         }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::answer::Status;
 use crate::commit::Hash;
+use crate::copy::settings::Overrides;
 use crate::id::{CredentialId, Position, Role, Version};
 use crate::sample::{START, account_id, credential, desk_id, reason, user};
 use crate::stream::{Seen, Stamp, Stream};
@@ -32,7 +33,17 @@ impl Case {
     fn tries(&mut self, command: Command) -> Result<Vec<Event>, Refusal> {
         let settings = self.desk.settings.clone();
         let listening_since = self.desk.listening_since;
-        let seen = Seen { now: self.now, received_at: self.now, listening_since, settings: &settings, locked: false };
+        let (now, copy_defaults) = (self.now, Overrides::default());
+        let seen = Seen {
+            now,
+            received_at: now,
+            sent_at: now,
+            listening_since,
+            settings: &settings,
+            locked: false,
+            copy_defaults: &copy_defaults,
+            stopped: None,
+        };
         let decided = self.desk.decide(command, &seen)?;
         assert_eq!(decided.effects, []);
         decided.events.iter().for_each(|event| self.remembers(event));

@@ -5,6 +5,7 @@ use crate::commit::{Commit, Head, Reacted, Sealing, pack};
 use crate::id::{Epoch, NodeId, Role, StreamId};
 use crate::react::{Reaction, reactions};
 use crate::stream::{Decision, Stream};
+use crate::truth::Times;
 use crate::view::Fold;
 use std::collections::VecDeque;
 
@@ -78,9 +79,10 @@ impl Log {
     }
 
     fn decide(&self, to: &StreamId, wish: Wish) -> Result<Vec<Event>, Denial> {
-        let fallback = Settings::default();
+        let unopened = desk::Desk::default();
         let truth = &self.fold.truth;
-        let seen = truth.seen(self.now, self.now - Span::millis(3), &fallback);
+        let (received_at, sent_at) = (self.now - Span::millis(3), self.now - Span::millis(50));
+        let seen = truth.seen(Times { now: self.now, received_at, sent_at }, &unopened);
         match (to, wish) {
             (StreamId::Desk, Wish::Desk(command)) => {
                 let new = desk::Desk::default();
@@ -147,12 +149,14 @@ fn do_step(log: &mut Log, (what, whom, with): Step) {
     let to = StreamId::Account(role, id.clone());
     let (slave, master) = (StreamId::slave(&id), account_id(ACCOUNTS[usize::from(with) % 3]));
     let done = match what % 16 {
-        0 | 1 => log.account(&to, account::Command::Register(registered())),
+        0 | 1 => log.account(&to, account::Command::Register(Box::new(registered()))),
         2..=5 => log.account(&to, account::Command::Heartbeat(heartbeat(with % 4 != 0))),
         6 => log.account(&to, account::Command::Unregister),
         7 | 8 => log.account(&to, account::Command::SetIntent { enabled: with % 3 != 0 }),
-        9 | 10 => log.account(&slave, account::Command::Link { master }),
-        11 => log.account(&slave, account::Command::Unlink { master }),
+        9 | 10 => {
+            log.account(&slave, account::Command::Link { master, enabled: with & 16 == 0, settings: Box::default() })
+        }
+        11 => log.account(&slave, account::Command::Unlink { master, wind_down: None, expected: None }),
         12 => return check_silence(log),
         13 => return log.seal(),
         _ => log.desk(desk_command(with)),
@@ -189,7 +193,7 @@ fn desk_command(with: u8) -> desk::Command {
         6 => Command::Lock { reason: reason("a random lock") },
         7 => Command::OpenPairing(desk::PairingOpened {
             pairing: credential(7),
-            account: (with % 2 == 0).then(|| account_id(ACCOUNTS[0])),
+            account: with.is_multiple_of(2).then(|| account_id(ACCOUNTS[0])),
             role: None,
             expires_at,
         }),

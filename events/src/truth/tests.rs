@@ -1,7 +1,9 @@
 use super::*;
-use crate::account::{HeartbeatSeen, IntentSet, LinkAdded, LinkRemoved};
+use crate::account::{HeartbeatSeen, IntentSet, LinkAdded, LinkEnded, LinkRemoved};
 use crate::commit::Unpacked;
+use crate::copy::settings::WindDown;
 use crate::event::Unknown;
+use crate::reason::{RuntimeStatus, Warning};
 use crate::sample::{self, START, account_id, credential, reason, user};
 use crate::time::Span;
 
@@ -115,13 +117,18 @@ fn a_stream_remembers_the_last_cause_that_it_reacted_to() {
 fn who_follows_a_master_is_what_the_links_say() {
     let mut truth = small();
     let (one, twelve) = (account_id("A_1"), account_id("A_12"));
-    let added = |master: &AccountId| account::Event::LinkAdded(LinkAdded { master: master.clone() });
-    let removed = account::Event::LinkRemoved(LinkRemoved { master: one.clone() });
+    let added = |master: &AccountId| {
+        account::Event::LinkAdded(LinkAdded { master: master.clone(), enabled: true, settings: Box::default() })
+    };
+    let removed = account::Event::LinkRemoved(LinkRemoved { master: one.clone(), wind_down: WindDown::Keep });
     let followers = |truth: &Truth, of: &AccountId| truth.slaves_of(of).cloned().collect::<Vec<_>>();
     truth.apply(&sample::record(2, 2, 1, Event::Account(added(&one)))).unwrap();
     assert_eq!((followers(&truth, &one), followers(&truth, &twelve)), (vec![twelve.clone()], vec![]));
     truth.apply(&sample::record(3, 2, 2, Event::Account(added(&account_id("B_7"))))).unwrap();
     truth.apply(&sample::record(4, 2, 3, Event::Account(removed))).unwrap();
+    assert_eq!(followers(&truth, &one), std::slice::from_ref(&twelve), "as long as copies may be left");
+    let ended = account::Event::LinkEnded(LinkEnded { master: one.clone() });
+    truth.apply(&sample::record(5, 2, 4, Event::Account(ended))).unwrap();
     assert_eq!(followers(&truth, &one), []);
     assert_eq!(followers(&truth, &account_id("B_7")), [twelve]);
 }
@@ -171,6 +178,11 @@ fn full() -> Truth {
     place(2, event("account_registered"));
     place(2, event("heartbeat_seen"));
     place(2, event("link_added"));
+    place(2, event("account_settings_changed"));
+    place(2, event("quote_seen"));
+    place(2, event("copy_decided"));
+    let order = crate::trade::Order { seq: 1, ..sample::trade::order() };
+    place(2, Event::Account(account::Event::OrderIssued(account::OrderIssued { order: Box::new(order) })));
     truth
 }
 
@@ -202,24 +214,56 @@ fn desk_changes(desk: &Desk) -> Vec<Change<Desk>> {
 }
 
 fn account_changes(account: &Account) -> Vec<Change<Account>> {
-    let Account { role: _, id: _, identity: _, intent: _, connection: _, figures: _, trade_allowed: _, .. } = account;
-    let Account { masters: _, status: _, warnings: _, revision: _, .. } = account;
+    let Account { role: _, id: _, identity: _, epoch: _, intent: _, intent_by_person: _, connection: _, .. } = account;
+    let Account { figures: _, trade_allowed: _, links: _, group: _, settings: _, status: _, warnings: _, .. } = account;
+    let Account { noticed: _, master_book: _, slave_book: _, protection: _, quotes: _, .. } = account;
+    let Account { config_version: _, revision: _, .. } = account;
     vec![
         ("role", |account| account.role = Role::Master),
         ("id", |account| account.id = account_id("A_1")),
         ("identity", |account| account.identity = None),
         ("identity.name", |account| account.identity.as_mut().unwrap().name.push('x')),
+        ("identity.contracts", |account| account.identity.as_mut().unwrap().contracts.clear()),
+        ("epoch", |account| account.epoch += 1),
         ("intent", |account| account.intent = !account.intent),
+        ("intent_by_person", |account| account.intent_by_person = !account.intent_by_person),
         ("connection", |account| account.connection = account::Connection::Lost),
         ("figures", |account| account.figures = None),
         ("figures.equity", |account| account.figures.as_mut().unwrap().equity = "1".parse().unwrap()),
         ("figures.received_at", |account| account.figures.as_mut().unwrap().received_at = START),
         ("trade_allowed", |account| account.trade_allowed = !account.trade_allowed),
-        ("masters", |account| account.masters.clear()),
-        ("status", |account| account.status = crate::reason::RuntimeStatus::Enabled),
-        ("warnings", |account| account.warnings = account.warnings.with(crate::reason::Warning::SlaveOffline)),
+        ("links", |account| account.links.clear()),
+        ("link.enabled", |account| the_link(account).enabled = true),
+        ("link.settings", |account| the_link(account).settings.reverse = None),
+        ("link.synced", |account| the_link(account).synced = true),
+        ("link.winding", |account| the_link(account).winding = Some(WindDown::Keep)),
+        ("link.master_status", |account| the_link(account).master_status = RuntimeStatus::Connected),
+        ("link.status", |account| the_link(account).status = RuntimeStatus::Connected),
+        ("group", |account| {
+            account.group = Some(Box::new(account::Group { name: "x".into(), settings: Box::default() }));
+        }),
+        ("settings", |account| account.settings = None),
+        ("settings.copy", |account| account.settings.as_mut().unwrap().copy.reverse = None),
+        ("settings.protection", |account| account.settings.as_mut().unwrap().protection.positions_max = None),
+        ("status", |account| account.status = RuntimeStatus::Enabled),
+        ("warnings", |account| account.warnings = account.warnings.with(Warning::SlaveOffline)),
+        ("noticed", |account| account.noticed = account.noticed.with(Warning::ClockSkew)),
+        ("master_book", |account| account.master_book = Some(Box::default())),
+        ("slave_book", |account| account.slave_book = None),
+        ("slave_book.order_seq", |account| account.slave_book.as_mut().unwrap().order_seq += 1),
+        ("slave_book.outbox", |account| account.slave_book.as_mut().unwrap().outbox.clear()),
+        ("slave_book.copies", |account| account.slave_book.as_mut().unwrap().copies.clear()),
+        ("slave_book.agreed", |account| account.slave_book.as_mut().unwrap().agreed = Some(Default::default())),
+        ("protection", |account| account.protection = None),
+        ("protection.peak", |account| account.protection.as_mut().unwrap().marks.peak = "1".parse().unwrap()),
+        ("quotes", |account| account.quotes.clear()),
+        ("config_version", |account| account.config_version += 1),
         ("revision", |account| account.revision = Version(99)),
     ]
+}
+
+fn the_link(account: &mut Account) -> &mut account::Link {
+    account.links.values_mut().next().unwrap()
 }
 
 fn slot_changes(slot: &Slot) -> Vec<Change<Slot>> {
@@ -259,7 +303,7 @@ fn any_changed_field_changes_the_hash() {
         change(account);
         differs(what, &bad);
     }
-    assert_eq!(count, 36);
+    assert_eq!(count, 60);
 }
 
 #[test]
@@ -361,11 +405,13 @@ mod any_day {
             for (_, account) in truth.accounts() {
                 let evaluated = account.evaluate();
                 prop_assert_eq!((account.status, account.warnings), (evaluated.status, evaluated.warnings));
-                for (master, seen) in &account.masters {
+                for (master, link) in &account.links {
                     prop_assert!(truth.slaves_of(master).any(|slave| *slave == account.id));
+                    let evaluated = account.evaluate_link(link);
+                    prop_assert_eq!((link.status, link.warnings), (evaluated.status, evaluated.warnings));
                     let master = truth.account(&StreamId::master(master));
-                    let now = master.map_or(seen.status, |master| master.status);
-                    prop_assert_eq!(seen.status, now, "a slave knows an old status of its master");
+                    let now = master.map_or(link.master_status, |master| master.status);
+                    prop_assert_eq!(link.master_status, now, "a slave knows an old status of its master");
                 }
             }
         }
@@ -388,7 +434,8 @@ fn an_old_heartbeat_counts() {
     let sample = sample::events().into_iter().find(|event| event.kind().name == "heartbeat_seen").unwrap();
     let (bytes, _) = sample::bytes_of(&sample, sample.kind(), 1);
     let old = Event::decode(202, 1, &bytes).unwrap();
-    let record = sample::record(truth.position().next().0, 2, 4, old);
+    let version = truth.slot(StreamNo(2)).unwrap().version.next();
+    let record = sample::record(truth.position().next().0, 2, version.0, old);
     truth.apply(&record).unwrap();
     let HeartbeatSeen { equity, .. } = sample::heartbeat(true);
     let account = truth.account(&"slave/A_12".parse().unwrap()).unwrap();

@@ -12,13 +12,13 @@ use std::time::Duration;
 const HOUR: i64 = 3600;
 
 /// The clock of one process.
-struct MachineClock {
+pub struct MachineClock {
     library: PathBuf,
     file: PathBuf,
 }
 
 impl MachineClock {
-    fn new(scratch: &Path) -> Self {
+    pub fn new(scratch: &Path) -> Self {
         let (source, library, file) = (scratch.join("clock.c"), scratch.join("clock.so"), scratch.join("offset"));
         std::fs::write(&source, include_str!("clock.c")).unwrap();
         let mut cc = Command::new("cc");
@@ -31,20 +31,20 @@ impl MachineClock {
     }
 
     /// Seconds from true time. By rename, so that nobody reads half a number.
-    fn set(&self, seconds: i64) {
+    pub fn set(&self, seconds: i64) {
         let fresh = self.file.with_extension("new");
         std::fs::write(&fresh, seconds.to_string()).unwrap();
         std::fs::rename(&fresh, &self.file).unwrap();
     }
 
-    fn launch(&self, dir: &Path) -> Launch {
+    pub fn launch(&self, dir: &Path) -> Launch {
         let launch = Launch::new(dir).env("LD_PRELOAD", self.library.to_str().unwrap());
         launch.env("CLOCK_FILE", self.file.to_str().unwrap())
     }
 }
 
 /// Waits until the desk has noticed a step, and says by how many seconds.
-fn noticed(client: &Client, number: usize) -> i64 {
+pub fn noticed(client: &Client, number: usize) -> i64 {
     let events = wait_for("the desk notices the step", || {
         Some(client.events("clock_stepped")).filter(|events| events.len() >= number)
     });

@@ -110,7 +110,7 @@ impl Terminal {
         if let Some(previous) = registered.previous.as_ref().filter(|previous| previous.epoch == self.epoch) {
             self.signals.taken(previous.signal_seq);
         }
-        self.signals.renumber_from(1);
+        self.signals.renumber();
         self.epoch = registered.epoch;
         (self.session_seq, self.uplink_seq, self.heartbeats) = (0, 0, 0);
         self.acknowledged = wire::Ack { order_seq: 0, config_version: 0 };
@@ -144,12 +144,12 @@ impl Terminal {
         }
         let Some(asked) = self.asked.remove(&tag) else { return };
         match refused.code.as_str() {
-            code::EPOCH_SUPERSEDED => {
+            code::EPOCH_SUPERSEDED if asked.epoch > 0 => {
                 self.show(Shown::Refused("epoch", refused));
                 self.away(now);
                 self.enter(Phase::Gone);
             }
-            code::EPOCH_UNKNOWN | code::NONCE_UNKNOWN => self.away(now),
+            code::EPOCH_UNKNOWN if asked.epoch > 0 => self.away(now),
             _ => self.take_other_refusal(asked.what, refused, now),
         }
     }

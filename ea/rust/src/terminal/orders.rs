@@ -69,6 +69,11 @@ impl Orders {
         let unnumbered = self.unnumbered.iter().map(|(waiting, _)| waiting.id);
         self.queue.values().map(|(queued, _)| queued.id).chain(unnumbered).any(|waiting| waiting == order)
     }
+    /// The highest number that came. What was not begun is lost with a restart, and comes again.
+    pub(super) fn received_through(&self, memory: &Recollection) -> u64 {
+        let queued = self.queue.last_key_value().map(|(seq, _)| *seq);
+        queued.unwrap_or_default().max(memory.seq_max())
+    }
     fn entries_running(&self) -> usize {
         self.running.values().filter(|running| running.is_entry).count()
     }

@@ -69,10 +69,12 @@ impl Terminal {
             return self.ask(What::Unregister, wire::Unregister {}.into(), now);
         }
         if !self.asked.values().any(|asked| matches!(asked.what, What::Next)) {
-            self.acknowledge(now);
-            self.ask(What::Next, wire::Next { wait_ms: self.settings.poll_ms }.into(), now);
+            let (wait_ms, order_seq) = (self.settings.poll_ms, self.orders.received_through(&self.memory));
+            let next = wire::Next { wait_ms, order_seq, config_version: self.config_version };
+            self.ask(What::Next, next.into(), now);
         }
         if now >= self.heartbeat_due {
+            self.acknowledge(now);
             self.heartbeat(now);
         }
     }

@@ -57,19 +57,23 @@ impl Signals {
         }
         self.last -= 1;
     }
-    /// The desk wants this number next. What it has is not sent again, the rest is, counted from there.
+    /// The desk wants this number next: all that it does not have is sent again. It may have said so before it took some of
+    /// what was sent meanwhile; what it took it does not want back.
     pub(super) fn again_from(&mut self, expected: u64) {
         self.taken(expected.saturating_sub(1));
-        self.renumber_from(expected);
+        if self.waiting.is_empty() {
+            self.last = self.last.max(expected.saturating_sub(1));
+        }
+        self.forget_sent();
     }
     pub(super) fn forget_sent(&mut self) {
         for waiting in &mut self.waiting {
             waiting.sent = false;
         }
     }
-    /// Numbers what waits anew: a new epoch counts from 1.
-    pub(super) fn renumber_from(&mut self, first: u64) {
-        self.last = first.saturating_sub(1);
+    /// A new epoch counts from 1.
+    pub(super) fn renumber(&mut self) {
+        self.last = 0;
         for waiting in &mut self.waiting {
             self.last += 1;
             waiting.signal.signal_seq = self.last;

@@ -272,6 +272,12 @@ pub struct Ack {
 pub struct Next {
     /// How long to wait for something, at most [`WAIT_MS_MAX`].
     pub wait_ms: u32,
+    /// The highest order that the terminal has. Only later ones are news; a desk that never gave this one has forgotten.
+    #[serde(default)]
+    pub order_seq: u64,
+    /// The configuration that the terminal has. Only a later one is news.
+    #[serde(default)]
+    pub config_version: u64,
 }
 
 /// The longest that a poll waits.
@@ -295,7 +301,7 @@ pub struct Registered {
     /// The desk's clock.
     pub now: Timestamp,
     pub heartbeat_ms: u32,
-    /// The epoch before and the last signal that was taken in it, so that none is sent twice.
+    /// The last signal that was ever taken, and in which epoch, so that none is sent twice.
     pub previous: Option<Previous>,
 }
 

@@ -183,7 +183,7 @@ pub(crate) fn requests() -> Vec<Request> {
         .into(),
         result(order_id(0x0de)).into(),
         Ack { order_seq: 17, config_version: 4 }.into(),
-        Next { wait_ms: WAIT_MS_MAX }.into(),
+        Next { wait_ms: WAIT_MS_MAX, order_seq: 18, config_version: 4 }.into(),
     ]
 }
 
