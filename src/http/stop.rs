@@ -85,7 +85,7 @@ pub struct ResumeWish {
 /// Whether the desk is stopped, how far, why and since when.
 #[utoipa::path(tag = "desk", params(AsOf), responses((status = 200, body = StopState)))]
 #[get("/stop")]
-pub async fn state(app: Data, _caller: Caller, query: web::Query<AsOf>) -> Answered<StopState> {
+pub async fn stop_state(app: Data, _caller: Caller, query: web::Query<AsOf>) -> Answered<StopState> {
     let state = app.look(query.as_of.as_deref(), state_of).await?;
     Ok(web::Json(if query.as_of.is_none() { with_emergency(&app, state) } else { state }))
 }
@@ -93,7 +93,7 @@ pub async fn state(app: Data, _caller: Caller, query: web::Query<AsOf>) -> Answe
 /// Stops the desk as far as the degree says. Works while the log cannot be written, by the emergency log.
 #[utoipa::path(tag = "desk", request_body = StopWish, responses((status = 200, body = StopAnswer), (status = 409, body = Problem), (status = 422, body = Problem)))]
 #[post("/stop")]
-pub async fn stop(app: Data, request: HttpRequest, caller: Caller, bytes: web::Bytes) -> Answered<StopAnswer> {
+pub async fn stop_desk(app: Data, request: HttpRequest, caller: Caller, bytes: web::Bytes) -> Answered<StopAnswer> {
     caller.need(&app, Access::Operator, "stop the desk").await?;
     let StopWish { degree, reason } = body(&bytes)?;
     let id = command_id(&request)?;
@@ -113,7 +113,7 @@ pub async fn stop(app: Data, request: HttpRequest, caller: Caller, bytes: web::B
 /// Takes STOP back. What was closed stays closed; what is opened from now on is copied again.
 #[utoipa::path(tag = "desk", request_body = ResumeWish, responses((status = 200, body = StopState), (status = 409, body = Problem), (status = 503, body = Problem)))]
 #[post("/resume")]
-pub async fn resume(app: Data, request: HttpRequest, caller: Caller, bytes: web::Bytes) -> Answered<StopState> {
+pub async fn resume_desk(app: Data, request: HttpRequest, caller: Caller, bytes: web::Bytes) -> Answered<StopState> {
     caller.need(&app, Access::Operator, "resume").await?;
     let ResumeWish { reason } = body(&bytes)?;
     if app.emergency.oldest().is_some() {
