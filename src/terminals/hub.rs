@@ -4,7 +4,7 @@
 //! bounds its senders: the effects of open commits, the answers to open orders, and the unanswered requests of connections.
 
 use super::gate::{About, Passes};
-use super::seat::Seat;
+use super::seat::{Has, Seat};
 use super::translate::{self, Kind};
 use super::{Counters, Peer, Respond};
 use crate::ambient::DeskClock;
@@ -39,7 +39,7 @@ pub enum Job {
     Emergency(Vec<(StreamId, Vec<trade::Order>)>),
     /// The log has every STOP that was pressed beside it.
     EmergencyOver,
-    Poll { waiting: Waiting, epoch: u64, seq: u64, wait_ms: u32 },
+    Poll { waiting: Waiting, epoch: u64, seq: u64, wait_ms: u32, has: Has },
     ConfigWanted { waiting: Waiting },
     Answered { waiting: Waiting, kind: Kind, answer: Result<Reply, Fault> },
     Heard { stream: StreamId, epoch: u64 },
@@ -137,6 +137,7 @@ struct Poll {
     epoch: u64,
     seq: u64,
     until: (Timestamp, u64),
+    has: Has,
 }
 
 impl Hub {
@@ -192,7 +193,7 @@ impl Hub {
             Job::Effects(effects, at) => self.effects(effects, at),
             Job::Emergency(orders) => self.emergency(orders),
             Job::EmergencyOver => self.emergency_over(),
-            Job::Poll { waiting, epoch, seq, wait_ms } => self.poll(waiting, epoch, seq, wait_ms),
+            Job::Poll { waiting, epoch, seq, wait_ms, has } => self.poll(waiting, (epoch, seq), wait_ms, has),
             Job::ConfigWanted { waiting } => self.config_wanted(waiting),
             Job::Answered { waiting, kind, answer } => self.answered(waiting, kind, answer),
             Job::Heard { stream, epoch } => {
@@ -292,12 +293,10 @@ impl Hub {
 
     /// Answers the poll of a terminal that has something waiting.
     fn serve(&mut self, stream: &StreamId) {
-        if !self.polls.contains_key(stream) {
-            return;
-        }
+        let Some(has) = self.polls.get(stream).map(|poll| poll.has) else { return };
         let now = self.clock.now();
         let stopped = self.stopped.max(self.out.emergency.degree());
-        let list = self.seat(stream).deliver(stopped, now);
+        let list = self.seat(stream).deliver(has, stopped, now);
         if list.is_empty() {
             return;
         }
@@ -326,7 +325,7 @@ impl Hub {
     }
 
     /// A newer poll of the same registration takes the older one's place.
-    fn poll(&mut self, waiting: Waiting, epoch: u64, seq: u64, wait_ms: u32) {
+    fn poll(&mut self, waiting: Waiting, (epoch, seq): (u64, u64), wait_ms: u32, has: Has) {
         let now = self.clock.now();
         let stream = waiting.stream.clone();
         if self.polls.get(&stream).is_some_and(|known| (known.epoch, known.seq) > (epoch, seq)) {
@@ -341,7 +340,7 @@ impl Hub {
         self.polls_made += 1;
         let until = (now + Span::millis(i64::from(wait_ms)), self.polls_made);
         self.deadlines.insert(until, stream.clone());
-        self.polls.insert(stream.clone(), Poll { waiting, epoch, seq, until });
+        self.polls.insert(stream.clone(), Poll { waiting, epoch, seq, until, has });
         self.serve(&stream);
     }
 

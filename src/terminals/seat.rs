@@ -1,7 +1,8 @@
 //! What one terminal is owed: wanted state, so that nothing is lost with a message that did not arrive.
 //!
-//! An order is offered once to each connection of each registration, and again after a while without a result; the terminal
-//! carries out each id once.
+//! A terminal says with each poll which order it has: later ones are news, however often they were sent. One that does not say
+//! it is offered an order once on each connection of each registration, and again after a while without a result. Either way
+//! the terminal carries out each id once.
 
 use std::collections::BTreeMap;
 use tidehelm_events::account::{Account, Config};
@@ -14,6 +15,16 @@ use tidehelm_terminal::wire::{self, Delivery};
 const ORDERS_MAX: usize = 64;
 /// What has no result for so long is offered again.
 const OFFER_AGAIN: Span = Span::seconds(20);
+/// What has no number cannot be told from what the terminal has, and no result of it can be recorded yet: it is offered so often,
+/// whatever becomes of connections.
+const UNNUMBERED_AGAIN: Span = Span::seconds(2);
+
+/// What a terminal says that it has; zeros where it says nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Has {
+    pub order_seq: u64,
+    pub config_version: u64,
+}
 
 #[derive(Debug, Default)]
 pub struct Seat {
@@ -134,7 +145,7 @@ impl Seat {
     }
 
     fn offer_all_again(&mut self) {
-        self.outbox.values_mut().chain(&mut self.unnumbered).for_each(|issued| {
+        self.outbox.values_mut().for_each(|issued| {
             if let Some((_, last)) = &mut issued.sent_at {
                 *last = Timestamp::ZERO;
             }
@@ -144,10 +155,10 @@ impl Seat {
     }
 
     /// What is to be told now, and remembered as told.
-    pub fn deliver(&mut self, stopped: Option<StopDegree>, now: Timestamp) -> Vec<Delivery> {
+    pub fn deliver(&mut self, has: Has, stopped: Option<StopDegree>, now: Timestamp) -> Vec<Delivery> {
         let mut list = Vec::new();
         if self.heard
-            && let Some(config) = self.config.as_ref().filter(|config| config.version > self.config_told)
+            && let Some(config) = self.config.as_ref().filter(|config| config.version > self.config_told.max(has.config_version))
         {
             self.config_told = config.version;
             list.push(Delivery::Config(shown(config)));
@@ -156,8 +167,13 @@ impl Seat {
             self.snapshot_asked = Some(now);
             list.push(Delivery::RequestSnapshot {});
         }
-        let due = |issued: &&mut Issued| issued.sent_at.is_none_or(|(_, last)| now.since(last) > OFFER_AGAIN);
-        for issued in self.unnumbered.iter_mut().chain(self.outbox.values_mut()).filter(due).take(ORDERS_MAX) {
+        let due = |issued: &&mut Issued| match has.order_seq {
+            0 => issued.sent_at.is_none_or(|(_, last)| now.since(last) > OFFER_AGAIN),
+            through => issued.order.seq > through,
+        };
+        let again = |issued: &&mut Issued| issued.sent_at.is_none_or(|(_, last)| now.since(last) > UNNUMBERED_AGAIN);
+        let unnumbered = self.unnumbered.iter_mut().filter(again);
+        for issued in unnumbered.chain(self.outbox.values_mut().filter(due)).take(ORDERS_MAX) {
             let first = issued.sent_at.map_or(now, |(first, _)| first);
             issued.sent_at = Some((first, now));
             list.push(Delivery::Order(in_time(&issued.order, stopped)));

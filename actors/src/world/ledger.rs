@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 use tidehelm_events::account::{self, Account, CopyDecided, SignalTaken};
 use tidehelm_events::copy::book::{Copy, LegState};
-use tidehelm_events::copy::plan::Origin;
+use tidehelm_events::copy::Origin;
 use tidehelm_events::copy::settings::{Mapping, Mode, Overrides, SyncMode, Volume, WindDown};
 use tidehelm_events::envelope::Record;
 use tidehelm_events::event::Event;

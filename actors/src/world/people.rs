@@ -239,8 +239,8 @@ impl World {
         let name = self.rng.pick(&["Gold".to_string(), "Majors".to_string(), String::new()]);
         match self.rng.below(20) {
             0..=11 => account::Command::SetIntent { enabled: self.rng.permille(850) },
-            12..=13 => account::Command::CreateGroup { name, settings: self.overrides() },
-            14..=15 => account::Command::ChangeGroup { name, settings: self.overrides() },
+            12..=13 => account::Command::CreateGroup { name, settings: self.overrides(), enabled: self.rng.permille(500) },
+            14..=15 => account::Command::ChangeGroup { name, settings: self.overrides(), enabled: None },
             16 => account::Command::RemoveGroup,
             17 => account::Command::Link { master: self.a_master(), enabled: true, settings: Box::default() },
             _ => account::Command::ChangeSettings(self.account_settings()),
@@ -253,7 +253,7 @@ impl World {
             0..=9 => account::Command::SetIntent { enabled: self.rng.permille(850) },
             10..=25 => account::Command::Link { master, enabled: self.rng.permille(950), settings: self.overrides() },
             26..=29 => account::Command::SwitchLink { master, enabled: self.rng.permille(800), expected: None },
-            30..=32 => account::Command::ChangeLink { master, settings: self.overrides(), expected: None },
+            30..=32 => account::Command::ChangeLink { master, settings: self.overrides(), enabled: None, expected: None },
             33..=34 => {
                 let all = [WindDown::Keep, WindDown::CloseOnlyByPosition, WindDown::CloseOnlyBySymbol, WindDown::CloseNow];
                 let wind_down = self.rng.permille(800).then(|| self.rng.pick(&all));

@@ -16,6 +16,8 @@ pub(super) struct Orders {
     queue: BTreeMap<u64, (Order, Timestamp)>,
     /// Not begun, and without a number: each waits only for the order that it ends.
     unnumbered: Vec<(Order, Timestamp)>,
+    /// The highest number of an order that came again: one that had none before may have one now.
+    repeated_through: u64,
     /// With the broker, or looked up there.
     running: BTreeMap<OrderId, Running>,
     /// Were begun before a restart: to be looked up, or done again where that changes nothing.
@@ -72,7 +74,7 @@ impl Orders {
     /// The highest number that came. What was not begun is lost with a restart, and comes again.
     pub(super) fn received_through(&self, memory: &Recollection) -> u64 {
         let queued = self.queue.last_key_value().map(|(seq, _)| *seq);
-        queued.unwrap_or_default().max(memory.seq_max())
+        queued.unwrap_or_default().max(memory.seq_max()).max(self.repeated_through)
     }
     fn entries_running(&self) -> usize {
         self.running.values().filter(|running| running.is_entry).count()
@@ -99,11 +101,13 @@ impl Terminal {
     pub(super) fn take_order(&mut self, order: Order, now: Timestamp) {
         if let Some(known) = self.memory.order(order.id) {
             self.counts.orders_repeated += 1;
+            self.orders.repeated_through = self.orders.repeated_through.max(order.seq);
             if known.result.is_some() {
                 self.orders.queue_untold(order.id);
             }
         } else if self.orders.waits(order.id) {
             self.counts.orders_repeated += 1;
+            self.orders.repeated_through = self.orders.repeated_through.max(order.seq);
         } else if order.seq == 0 {
             self.take_unnumbered(order, now);
         } else if order.seq <= self.memory.seq_max() {
