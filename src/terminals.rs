@@ -221,6 +221,15 @@ impl Terminals {
         }
     }
 
+    /// Orders that end something go out beside the log, which cannot be written.
+    pub fn emergency(&self, orders: Vec<(StreamId, Vec<tidehelm_events::trade::Order>)>) {
+        self.hub.send(Job::Emergency(orders));
+    }
+    /// The log has every STOP that was pressed beside it.
+    pub fn emergency_over(&self) {
+        self.hub.send(Job::EmergencyOver);
+    }
+
     /// A connection of `session` is gone: what waited on it waits no more.
     pub fn gone(&self, pipe: u64) {
         self.hub.send(Job::Gone { pipe });

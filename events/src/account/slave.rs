@@ -362,14 +362,15 @@ impl Account {
         self.warn(Warning::LogBehindTerminal, why)
     }
 
-    pub(super) fn stop(&self, degree: StopDegree, stop: Uuid, seen: &Seen<'_>) -> Decision<Event> {
+    pub(crate) fn stop(&self, degree: StopDegree, stop: Uuid, seen: &Seen<'_>) -> Decision<Event> {
         let new = SlaveBook::default();
         let book = self.slave_book.as_deref().unwrap_or(&new);
         let mut issue = Issue::new(self, book, seen);
         let mut index = 0;
         for ((master, ticket), instruction) in wind::stop(degree, book.keyed()) {
             let of = Of { master, ticket, signal: None, stamps: Stamps::default(), deadline: None };
-            issue.order(OrderId::derive(stop, &self.id, index), instruction, OrderReason::Stop, of);
+            let id = OrderId::ending(stop, &self.id, target(&instruction));
+            issue.order(id, instruction, OrderReason::Stop, of);
             index += 1;
         }
         issue.decision.events.insert(0, Event::StopTaken(StopTaken { degree, orders: index }));
