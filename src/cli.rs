@@ -23,6 +23,7 @@ mod serve;
 mod snapshot;
 mod state;
 mod status;
+mod stop;
 mod tail;
 mod target;
 mod top;
@@ -116,6 +117,10 @@ enum Command {
     Migrate(migrate::Migrate),
     /// How a server, or a data directory, is
     Status(status::Status),
+    /// Open nothing more; with --degree also cancel what waits, or close everything
+    Stop(stop::Stop),
+    /// Take STOP back
+    Resume(stop::Resume),
     /// Accounts and rates, again and again
     Top(top::Top),
     /// Look at the disk, the clock, the port and the store, and say what is wrong
@@ -166,6 +171,8 @@ fn run(cli: Cli) -> Done {
         Command::Restore(command) => command.run(&cli.shared),
         Command::Migrate(command) => command.run(&cli.shared),
         Command::Status(command) => command.run(&cli.shared),
+        Command::Stop(command) => command.run(&cli.shared),
+        Command::Resume(command) => command.run(&cli.shared),
         Command::Top(command) => command.run(&cli.shared),
         Command::Doctor(command) => command.run(&cli.shared),
         Command::Completions(command) => command.run(),

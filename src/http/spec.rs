@@ -1,6 +1,6 @@
 //! The OpenAPI document of everything under `/api`.
 
-use super::{accounts, auth, desk, ea, events, frames, groups, live, log, ops, people, secrets};
+use super::{accounts, auth, desk, ea, events, frames, groups, live, log, ops, people, secrets, stop};
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
 
@@ -25,6 +25,9 @@ use utoipa::OpenApi;
         auth::welcome,
         desk::status,
         desk::lock,
+        stop::stop_state,
+        stop::stop_desk,
+        stop::resume_desk,
         desk::settings,
         desk::change_settings,
         desk::activity,

@@ -259,7 +259,9 @@ impl World {
         let name = self.rng.pick(&["Gold".to_string(), "Majors".to_string(), String::new()]);
         match self.rng.below(20) {
             0..=11 => account::Command::SetIntent { enabled: self.rng.permille(850) },
-            12..=13 => account::Command::CreateGroup { name, settings: self.overrides(), enabled: true },
+            12..=13 => {
+                account::Command::CreateGroup { name, settings: self.overrides(), enabled: self.rng.permille(500) }
+            }
             14..=15 => account::Command::ChangeGroup { name, settings: self.overrides(), enabled: None },
             16 => account::Command::RemoveGroup,
             17 => account::Command::Link { master: self.a_master(), enabled: true, settings: Box::default() },

@@ -79,7 +79,8 @@ fn outbox(log: &Log) -> Vec<Order> {
 fn done(log: &mut Log, order: OrderId, outcome: Outcome, volume: Option<&str>) {
     let (ticket, price, sl, tp, error) = (Some(Ticket(9)), None, None, None, None);
     let volume = volume.map(lots);
-    let result = OrderResult { order, outcome, ticket, price, lots: volume, sl, tp, error, received_at: None, done_at: None };
+    let result =
+        OrderResult { order, outcome, ticket, price, lots: volume, sl, tp, error, received_at: None, done_at: None };
     let result = Box::new(result);
     log.account(&slave(), Command::Result { result, durable_at: None, sent_at: None }).unwrap();
 }
