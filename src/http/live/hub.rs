@@ -4,10 +4,10 @@ use super::feed::{Feed, HAPPENINGS_BYTES_MAX, Message, Why};
 use super::flow::Backlog;
 use super::frame::{frame, told};
 use super::view::{DeskView, GroupView, SettingsView};
-use crate::http::groups::Member;
 use crate::ambient::{Stopwatch, stopwatch};
 use crate::history::{HistoryError, Reading};
 use crate::http::accounts::AccountView;
+use crate::http::groups::Member;
 use crate::http::{App, Data};
 use bytestring::ByteString;
 use serde::Serialize;
@@ -131,7 +131,10 @@ impl Snapshot {
         }
         if topics.has(Topic::Groups) {
             let masters = fold.truth.accounts().filter(|(_, account)| account.role == Role::Master);
-            lists.push(("groups", masters.filter_map(|(_, master)| GroupView::of(master).map(|group| json_of(&group))).collect()));
+            lists.push((
+                "groups",
+                masters.filter_map(|(_, master)| GroupView::of(master).map(|group| json_of(&group))).collect(),
+            ));
             let links =
                 fold.truth.accounts().flat_map(|(_, slave)| slave.members().map(|(master, _)| (&slave.id, master)));
             let members = links.filter_map(|(slave, master)| Member::of(fold, master, slave));
