@@ -106,6 +106,13 @@ impl Live {
         }
     }
 
+    /// Gives back what no snapshot will be served from any more, unless one is being made right now.
+    fn forget_old_snapshots(&self) {
+        if let Ok(mut snapshots) = self.snapshots.try_lock() {
+            snapshots.retain(|_, (made, _)| made.elapsed() < SNAPSHOT_AGE_MAX);
+        }
+    }
+
     fn recent_snapshot(&self, durable: &Durable, topics: Topics) -> Arc<Snapshot> {
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         snapshots.retain(|_, (made, _)| made.elapsed() < SNAPSHOT_AGE_MAX);
@@ -189,6 +196,7 @@ pub async fn keep(app: Data) {
     let mut hub = Hub::new(&app.host.durable);
     let mut figures_told = stopwatch();
     loop {
+        app.live.forget_old_snapshots();
         let watchers = app.live.feed().watchers();
         let due_in = hub.figures_every(watchers).saturating_sub(figures_told.elapsed());
         let told = hub.catch_up(&app.host.durable, &app.live, due_in.is_zero());
