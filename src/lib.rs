@@ -23,3 +23,4 @@ pub mod telemetry;
 pub mod terminals;
 pub mod verify;
 pub mod walk;
+pub mod why;
