@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run demo test lint sim soak bench audit clean
+.PHONY: help run demo test lint sim soak bench fuzz audit clean
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 help: ## this list
@@ -46,6 +46,10 @@ soak: ## 100,000 seeded worlds
 bench: ## every figure, side by side with its peers, as one table
 	@scripts/setup.sh rust cc cmake postgres
 	scripts/postgres.sh cargo bench --locked --bench '*'
+
+fuzz: ## a minute of random frames against the wire decoder; ARGS=3600 for an hour
+	@scripts/setup.sh rust cc cmake
+	scripts/fuzz.sh $(ARGS)
 
 audit: ## published advisories against our dependencies (needs the network)
 	@scripts/setup.sh rust cc deny

@@ -38,7 +38,8 @@ const ACTORS: usize = 100_000;
 
 struct Nowhere;
 impl Outlet for Nowhere {
-    fn effect(&self, _: &Effect) {}
+    fn restored(&mut self, _: &Fold) {}
+    fn release(&mut self, _: Vec<Effect>) {}
 }
 
 fn main() {
@@ -175,7 +176,7 @@ fn order(clock: &DeskClock, to: StreamId, command: account::Command) -> Order {
 }
 
 fn registration() -> account::Command {
-    account::Command::Register(Registered {
+    account::Command::Register(Box::new(Registered {
         platform: "MT5".into(),
         broker: "IC Markets".into(),
         server: "Live".into(),
@@ -185,7 +186,7 @@ fn registration() -> account::Command {
         trade_allowed: true,
         ea_version: "1.0".into(),
         ..Registered::default()
-    })
+    }))
 }
 
 /// A desk on its own thread, with the store that is given.

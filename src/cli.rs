@@ -6,11 +6,13 @@ pub mod time;
 
 mod backup;
 mod config;
+mod demo;
 mod diff;
 mod doctor;
 mod ea;
 mod events;
 mod filter;
+mod fleet;
 mod groups;
 mod manual;
 mod migrate;
@@ -22,6 +24,7 @@ mod serve;
 mod snapshot;
 mod state;
 mod status;
+mod stop;
 mod tail;
 mod target;
 mod top;
@@ -84,6 +87,10 @@ impl Shared {
 enum Command {
     /// Run the desk: store, actors, API and page
     Serve(serve::Serve),
+    /// A desk with simulated terminals, in a directory that is gone afterwards
+    Demo(demo::Demo),
+    /// Simulated terminals and brokers for a desk, and whether every slave holds what it should
+    Fleet(fleet::Fleet),
     /// The last events of the log, and with --follow those that come
     Tail(tail::Tail),
     /// Look at single events
@@ -114,6 +121,10 @@ enum Command {
     Migrate(migrate::Migrate),
     /// How a server, or a data directory, is
     Status(status::Status),
+    /// Open nothing more; with --degree also cancel what waits, or close everything
+    Stop(stop::Stop),
+    /// Take STOP back
+    Resume(stop::Resume),
     /// Accounts and rates, again and again
     Top(top::Top),
     /// Look at the disk, the clock, the port and the store, and say what is wrong
@@ -152,6 +163,8 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Done {
     match cli.command {
         Command::Serve(command) => command.run(&cli.shared),
+        Command::Demo(command) => command.run(&cli.shared),
+        Command::Fleet(command) => command.run(&cli.shared),
         Command::Tail(command) => command.run(&cli.shared),
         Command::Events(command) => command.run(&cli.shared),
         Command::Trace(command) => command.run(&cli.shared),
@@ -167,6 +180,8 @@ fn run(cli: Cli) -> Done {
         Command::Restore(command) => command.run(&cli.shared),
         Command::Migrate(command) => command.run(&cli.shared),
         Command::Status(command) => command.run(&cli.shared),
+        Command::Stop(command) => command.run(&cli.shared),
+        Command::Resume(command) => command.run(&cli.shared),
         Command::Top(command) => command.run(&cli.shared),
         Command::Doctor(command) => command.run(&cli.shared),
         Command::Completions(command) => command.run(),

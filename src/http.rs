@@ -9,17 +9,20 @@ pub mod ea;
 pub mod events;
 pub mod frames;
 pub mod groups;
+pub mod live;
 pub mod log;
 pub mod ops;
 pub mod people;
 pub mod problem;
 pub mod secrets;
 pub mod spec;
+pub mod stop;
 pub mod ui;
 pub mod why;
 
 use crate::ambient::{self, DeskClock};
 use crate::config::Config;
+use crate::emergency::Emergency;
 use crate::history::{History, HistoryError};
 use crate::keys::Keys;
 use crate::nng;
@@ -69,6 +72,7 @@ pub struct App {
     pub terminals: Arc<Terminals>,
     /// Of the sockets, once they are open.
     pub traffic: OnceLock<Arc<nng::Counters>>,
+    pub emergency: Arc<Emergency>,
     pub history: History,
     pub clock: Arc<DeskClock>,
     pub config: Config,
@@ -76,6 +80,9 @@ pub struct App {
     pub metrics: Metrics,
     pub strangers: Arc<Strangers>,
     pub sse: Arc<tokio::sync::Semaphore>,
+    pub live: live::Live,
+    /// How many more WebSocket sessions there may be.
+    pub live_places: Arc<tokio::sync::Semaphore>,
     pub stopping: tokio::sync::watch::Receiver<bool>,
     /// For questions about the store itself.
     pub store: Store,
@@ -92,6 +99,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(ops::livez)
         .service(ops::readyz)
         .service(ops::metrics)
+        .service(live::connect)
         .service(
             web::scope("/api")
                 .service(spec::document)
@@ -100,6 +108,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(auth::welcome)
                 .service(desk::status)
                 .service(desk::lock)
+                .service(stop::stop_state)
+                .service(stop::stop_desk)
+                .service(stop::resume_desk)
                 .service(desk::settings)
                 .service(desk::change_settings)
                 .service(desk::activity)
@@ -299,20 +310,29 @@ impl App {
         caller: &Caller,
         wish: Wish<'_>,
     ) -> Result<Reply, Problem> {
+        let order = self.order(id, request, caller, wish)?;
+        let reply = self.host.ask(order).await?;
+        self.shown(request, reply).await
+    }
+
+    /// The command on its way to the desk, in the name of the caller.
+    fn order(&self, id: CommandId, request: &HttpRequest, caller: &Caller, wish: Wish<'_>) -> Result<Order, Problem> {
         let now = self.clock.now();
-        let order = Order {
+        let asked = [request.method().as_str().as_bytes(), request.path().as_bytes(), wish.body].join(&b"\n"[..]);
+        Ok(Order {
             to: wish.to,
             command: wish.command,
             by: caller.principal.clone(),
             id: Some(id),
-            body: BodyHash::of(
-                &[request.method().as_str().as_bytes(), request.path().as_bytes(), wish.body].join(&b"\n"[..]),
-            ),
+            body: BodyHash::of(&asked),
             expected: if wish.own_version { None } else { expected(request)? },
             occurred_at: now,
             received_at: now,
-        };
-        let reply = self.host.ask(order).await?;
+        })
+    }
+
+    /// What the desk answered, once people see it.
+    async fn shown(&self, request: &HttpRequest, reply: Reply) -> Result<Reply, Problem> {
         match reply.answer {
             Answer::Refused(denial) => Err(denial.into()),
             Answer::Done { first, last, changed } => {

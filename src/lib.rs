@@ -3,7 +3,9 @@
 pub mod ambient;
 pub mod cli;
 pub mod config;
+pub mod emergency;
 pub mod export;
+pub mod fleet;
 pub mod history;
 pub mod http;
 pub mod import;

@@ -158,6 +158,7 @@ pub struct Sockets {
     feed: Feed,
     bound: Bound,
     counters: Arc<Counters>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "they relay until they are dropped"))]
     relays: Vec<Relay>,
 }
 

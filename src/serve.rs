@@ -3,6 +3,7 @@
 use crate::ambient::{self, DeskClock};
 use crate::cli::output::{CliError, Exit};
 use crate::config::{Auth, Loaded, check_exposure};
+use crate::emergency::{Emergency, FileError};
 use crate::history::{History, Known};
 use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
 use crate::keys::{Keys, Kind};
@@ -87,7 +88,9 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let (retention_store, table_store) = (store.twin(), store.twin());
     let asked_store = store.twin();
     let clock = Arc::new(DeskClock::default());
-    let (hub, outbound) = Hub::new(clock.clone());
+    let emergency = Emergency::open(&config.emergency_log(), restored.fold.truth.desk_id(), clock.now());
+    let emergency = Arc::new(emergency.map_err(|error| no_emergency_log(&error))?);
+    let (hub, outbound) = Hub::new(clock.clone(), emergency.clone());
     let host = start_desk(&config, store, clock.clone(), Box::new(outbound.clone()), node, restored, head)?;
     let first = prepare(&host, &keys, &clock, &app_name).await?;
     let hub = hub.start(host.clone()).map_err(|error| CliError::failed(format!("cannot start the hub: {error}")))?;
@@ -112,12 +115,15 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         pairings,
         terminals: terminals.clone(),
         traffic: std::sync::OnceLock::new(),
+        emergency,
         keys,
         clock,
         settings_shown: serde_json::to_value(loaded.rows()).unwrap_or_default(),
         metrics: Metrics::new().map_err(|error| CliError::failed(error.to_string()))?,
         strangers,
         sse: Arc::new(tokio::sync::Semaphore::new(config.http.sse_clients_max)),
+        live: http::live::Live::new(host.durable.head().position),
+        live_places: Arc::new(tokio::sync::Semaphore::new(config.http.ws_clients_max)),
         stopping: stopping.clone(),
         sizes: tokio::sync::Mutex::new(None),
         store: asked_store,
@@ -132,6 +138,8 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let handle = server.handle();
     let beside = [
         actix::spawn(record_strangers(app.clone())),
+        actix::spawn(http::stop::keep(app.clone())),
+        actix::spawn(http::live::keep(app.clone())),
         actix::spawn(crate::retention::keep(app.clone(), retention_store)),
         actix::spawn(crate::tables::keep(app.clone(), table_store)),
         actix::spawn(crate::pairing::keep(host.clone(), app.keys.clone())),
@@ -156,6 +164,12 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     tracing::info!(position = host.durable.head().position.0, "stopped; everything accepted is in the log");
     let _ = serving.await;
     Ok(())
+}
+
+fn no_emergency_log(error: &FileError) -> CliError {
+    let why = std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
+    CliError::failed(format!("{error}{why}"))
+        .hint("without it STOP could not be recorded while the log cannot be written; stop.emergency_log names another place")
 }
 
 pub(crate) fn unreadable(error: &writer::OpenError) -> CliError {
@@ -259,21 +273,22 @@ async fn ask(host: &Host, clock: &DeskClock, command: events::Command) -> Result
 }
 
 fn bind(app: &http::Data) -> Result<(actix_web::dev::Server, SocketAddr), CliError> {
-    let http = &app.config.http;
+    let config = &app.config.http;
     let data = app.clone();
     let server = HttpServer::new(move || http::application(data.clone()))
-        .workers(http.workers)
+        .workers(config.workers)
+        .on_connect(http::live::prepare)
         .shutdown_timeout(10)
         .disable_signals();
     let busy = |error: std::io::Error| {
-        CliError::failed(format!("cannot listen on {}: {error}", http.bind))
+        CliError::failed(format!("cannot listen on {}: {error}", config.bind))
             .hint("another program may use the port; choose one with `--bind 127.0.0.1:PORT`")
     };
-    let bound = match http.tls() {
-        None => server.bind(http.bind).map_err(busy)?,
-        Some((cert, key)) => server.bind_rustls_0_23(http.bind, tls(cert, key)?).map_err(busy)?,
+    let bound = match config.tls() {
+        None => server.bind(config.bind).map_err(busy)?,
+        Some((cert, key)) => server.bind_rustls_0_23(config.bind, tls(cert, key)?).map_err(busy)?,
     };
-    let address = bound.addrs().first().copied().unwrap_or(http.bind);
+    let address = bound.addrs().first().copied().unwrap_or(config.bind);
     Ok((bound.run(), address))
 }
 

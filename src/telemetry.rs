@@ -41,6 +41,18 @@ pub struct Metrics {
     pub strangers: IntCounter,
     pub sse_clients: IntGauge,
     pub logins_failed: IntCounter,
+    pub live: LiveMetrics,
+}
+
+/// What the WebSocket sessions do.
+pub struct LiveMetrics {
+    pub sessions: IntGauge,
+    pub messages: IntCounter,
+    pub bytes: IntCounter,
+    pub conflated: IntCounter,
+    pub gaps: IntCounter,
+    pub snapshots: IntCounter,
+    closed: IntCounterVec,
 }
 
 impl Metrics {
@@ -59,6 +71,7 @@ impl Metrics {
             strangers: IntCounter::new("tidehelm_strangers_refused_total", "Requests without a valid credential")?,
             sse_clients: IntGauge::new("tidehelm_sse_clients", "Clients that follow the event stream")?,
             logins_failed: IntCounter::new("tidehelm_logins_failed_total", "Logins with a wrong name or password")?,
+            live: LiveMetrics::new(&registry)?,
             registry,
         };
         let all: [Box<dyn Collector>; 5] = [
@@ -79,6 +92,36 @@ impl Metrics {
         let mut text = String::from_utf8_lossy(&out).into_owned();
         desk.iter().for_each(|line| line.write(&mut text));
         Ok(text)
+    }
+}
+
+impl LiveMetrics {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone())).map(|()| counter)
+        };
+        let sessions = IntGauge::new("tidehelm_ws_sessions", "Open WebSocket sessions")?;
+        registry.register(Box::new(sessions.clone()))?;
+        let closed = Opts::new("tidehelm_ws_closed_total", "WebSocket sessions that ended, by reason");
+        let closed = IntCounterVec::new(closed, &["reason"])?;
+        registry.register(Box::new(closed.clone()))?;
+        Ok(LiveMetrics {
+            sessions,
+            messages: counter("tidehelm_ws_messages_total", "Messages to WebSocket clients")?,
+            bytes: counter("tidehelm_ws_sent_bytes_total", "Bytes of messages to WebSocket clients")?,
+            conflated: counter(
+                "tidehelm_ws_conflated_total",
+                "Messages that newer ones replaced before a WebSocket client took them",
+            )?,
+            gaps: counter("tidehelm_ws_gaps_total", "Gaps that WebSocket clients were told of")?,
+            snapshots: counter("tidehelm_ws_snapshots_again_total", "Times that a WebSocket client had to begin anew")?,
+            closed,
+        })
+    }
+
+    pub fn closed(&self, reason: &'static str) {
+        self.closed.with_label_values(&[reason]).inc();
     }
 }
 

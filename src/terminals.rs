@@ -21,6 +21,7 @@ use crate::http::auth::Strangers;
 use crate::keys::TerminalKeys;
 use gate::{Gate, Stranger};
 use hub::Waiting;
+use seat::Has;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidehelm_actors::desk::Host;
@@ -170,7 +171,8 @@ impl Terminals {
                 self.counters.polls.fetch_add(1, Ordering::Relaxed);
                 let wait_ms = next.wait_ms.min(wire::WAIT_MS_MAX);
                 let (epoch, seq) = (spoken.envelope.epoch, spoken.envelope.seq);
-                self.hub.send(Job::Poll { waiting, epoch, seq, wait_ms });
+                let has = Has { order_seq: next.order_seq, config_version: next.config_version };
+                self.hub.send(Job::Poll { waiting, epoch, seq, wait_ms, has });
             }
             Request::RequestConfig(_) => self.hub.send(Job::ConfigWanted { waiting }),
             _ => self.command(&spoken.envelope, message, now, waiting),
@@ -221,6 +223,15 @@ impl Terminals {
             }
             Err(stranger) => self.gate.turn_away(&stranger, message, now),
         }
+    }
+
+    /// Orders that end something go out beside the log, which cannot be written.
+    pub fn emergency(&self, orders: Vec<(StreamId, Vec<tidehelm_events::trade::Order>)>) {
+        self.hub.send(Job::Emergency(orders));
+    }
+    /// The log has every STOP that was pressed beside it.
+    pub fn emergency_over(&self) {
+        self.hub.send(Job::EmergencyOver);
     }
 
     /// A connection of `session` is gone: what waited on it waits no more.

@@ -5,14 +5,18 @@
 //! may happen but heartbeats. The same seed is the same history, to the last byte.
 
 pub mod agenda;
+mod brokers;
 mod climate;
 mod history;
 mod host;
 pub mod invariants;
+mod ledger;
+mod masters;
 pub mod mutants;
 mod people;
 pub mod reference;
 mod rng;
+mod session;
 mod store;
 mod terminals;
 #[cfg(test)]
@@ -31,11 +35,17 @@ use std::collections::BTreeMap;
 use std::fmt::Arguments;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use store::Store;
+use session::Told;
 use terminals::Terminal;
-use tidehelm_events::account::Connection;
+use rust_decimal::Decimal;
+use std::collections::BTreeSet;
+use tidehelm_events::account::{self, Account, Connection};
 use tidehelm_events::answer::Answer;
 use tidehelm_events::commit::{Hash, Head};
-use tidehelm_events::id::{CredentialId, Position, StreamId};
+use tidehelm_events::copy::book::LegState;
+use tidehelm_events::id::{CredentialId, Position, Role, StreamId};
+use tidehelm_events::reason::Warning;
+use tidehelm_events::trade::{OrderId, Ticket, Trade};
 
 /// 2026-01-05T00:00:00Z
 const WALL_START: i64 = 1_767_571_200_000_000;
@@ -95,7 +105,17 @@ enum Happening {
     DiskFull,
     Beat { terminal: usize },
     Live { terminal: usize },
-    Register { terminal: usize },
+    Poll { terminal: usize },
+    Trade { terminal: usize },
+    ByHand { terminal: usize },
+    Broker { terminal: usize, order: OrderId },
+    Triggered { terminal: usize, ticket: Ticket, expires: bool },
+    Impatient { terminal: usize, tag: u64, tries: u32 },
+    SayAgain { terminal: usize, tag: u64 },
+    Speak { process: u64, parcel: Box<Parcel> },
+    Told { terminal: usize, tag: u64, told: Box<Told> },
+    Superseded { terminal: usize, epoch: u64 },
+    TerminalUp { terminal: usize },
     Act { person: usize },
     Send { asked: usize, sent: u32 },
     Arrive(Box<Parcel>),
@@ -126,11 +146,13 @@ pub struct World {
     processes: BTreeMap<u64, Process>,
     next_process: u64,
     next_ticket: u64,
+    next_tag: u64,
     terminals: Vec<Terminal>,
     people: Vec<Person>,
     asked: Vec<Asked>,
     credentials: Vec<CredentialId>,
     quiet_from: (Position, Counts),
+    quiet_days: u64,
 }
 
 /// Runs one world to its end or its first violation.
@@ -173,11 +195,13 @@ impl World {
             processes: BTreeMap::new(),
             next_process: 0,
             next_ticket: 0,
+            next_tag: 0,
             terminals: Vec::new(),
             people: Vec::new(),
             asked: Vec::new(),
             credentials: Vec::new(),
             quiet_from: (Position(0), Counts::default()),
+            quiet_days: 0,
         };
         world.agenda.plan(0, Happening::Start { machine: 0 });
         world.agenda.plan(plan.storm, Happening::Calm);
@@ -242,7 +266,17 @@ impl World {
             Happening::DiskFull => self.fill_disk(),
             Happening::Beat { terminal } => self.beat(terminal),
             Happening::Live { terminal } => self.live(terminal),
-            Happening::Register { terminal } => self.register(terminal),
+            Happening::Poll { terminal } => self.poll(terminal),
+            Happening::Trade { terminal } => self.trade(terminal),
+            Happening::ByHand { terminal } => self.by_hand(terminal),
+            Happening::Broker { terminal, order } => self.broker(terminal, order)?,
+            Happening::Triggered { terminal, ticket, expires } => self.triggered(terminal, ticket, expires),
+            Happening::Impatient { terminal, tag, tries } => self.impatient(terminal, tag, tries),
+            Happening::SayAgain { terminal, tag } => self.say_again(terminal, tag),
+            Happening::Speak { process, parcel } => self.arrive_at(process, *parcel),
+            Happening::Told { terminal, tag, told } => self.told(terminal, tag, *told),
+            Happening::Superseded { terminal, epoch } => self.superseded(terminal, epoch),
+            Happening::TerminalUp { terminal } => self.terminal_up(terminal),
             Happening::Act { person } => self.act(person),
             Happening::Send { asked, sent } => self.send(asked, sent),
             Happening::Arrive(parcel) => self.arrive(*parcel),
@@ -261,6 +295,10 @@ impl World {
     }
     fn is_stormy(&self) -> bool {
         self.phase == Phase::Storm
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.phase == Phase::Quiet
     }
 
     /// At any step, so that no order of things is spared; more often where reactions are owed, which is rare and brief.
@@ -351,9 +389,11 @@ impl World {
 
     fn be_quiet(&mut self) -> Checked {
         self.settled()?;
+        self.trades_settled()?;
         self.note(format_args!("nothing changes any more"));
         self.phase = Phase::Quiet;
         self.quiet_from = (self.accepted(), self.counts);
+        self.quiet_days = self.auditor.days;
         self.agenda.plan(self.now + self.plan.quiet, Happening::End);
         Ok(())
     }
@@ -377,7 +417,7 @@ impl World {
             let stream = &terminal.stream;
             let Some(account) = self.auditor.fold().truth.account(stream) else { continue };
             let online = account.connection == Connection::Online;
-            let alive = terminal.beating && account.identity.is_some();
+            let alive = terminal.is_alive() && account.identity.is_some();
             hold!(online == alive, Settled, "{stream} beats: {alive}, and is shown online: {online}");
             let told = terminal.config.as_ref().map(|config| config.config.clone());
             let is = Some(account.config());
@@ -386,18 +426,36 @@ impl World {
         Ok(())
     }
 
-    /// One event for each heartbeat and nothing else.
+    /// Desk, terminals and brokers hold the same trades, and each copy is the master's share.
+    fn trades_settled(&mut self) -> Checked {
+        for terminal in &self.terminals {
+            let Some(account) = self.auditor.fold().truth.account(&terminal.stream) else { continue };
+            if terminal.line.epoch == 0 || account.identity.is_none() {
+                continue;
+            }
+            let stream = &terminal.stream;
+            hold!(terminal.line.epoch == account.epoch, Copies, "{stream} has another epoch than {}", account.epoch);
+            hold!(terminal.line.has_answers(), Copies, "{stream} waits for answers: {:?}", terminal.line);
+            match terminal.role() {
+                Role::Master => settled_master(terminal, account)?,
+                Role::Slave => self.counts.copies_settled += settled_slave(&self.auditor, terminal, account)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One event for each heartbeat, one for each trading day that begins, and nothing else.
     fn end(&mut self) -> Checked {
         let (from, before) = self.quiet_from;
         let beats = self.counts.quiet_heartbeats;
         let grew = self.accepted().0 - from.0;
-        hold!(grew == beats, Quiet, "{beats} heartbeats made {grew} events");
-        let entries = self.store.log.after(from, usize::MAX);
-        let heartbeats = entries.iter().all(|entry| match entry {
-            tidehelm_events::commit::Entry::Commit(commit) => commit.header.kept_count == 0,
-            tidehelm_events::commit::Entry::Seal(_) => false,
+        let days = self.auditor.days - self.quiet_days;
+        hold!(grew == beats + days, Quiet, "{beats} heartbeats and {days} new days made {grew} events");
+        let kept = self.store.log.after(from, usize::MAX).into_iter().map(|entry| match entry {
+            tidehelm_events::commit::Entry::Commit(commit) => u64::from(commit.header.kept_count),
+            tidehelm_events::commit::Entry::Seal(_) => 0,
         });
-        hold!(heartbeats, Quiet, "something happened beside heartbeats");
+        hold!(kept.sum::<u64>() == days, Quiet, "something happened beside heartbeats");
         hold!(self.counts.effects == before.effects, Quiet, "effects left in a quiet world");
         hold!(self.counts.commands == before.commands, Quiet, "somebody asked something in a quiet world");
         self.phase = Phase::Over;
@@ -411,6 +469,15 @@ impl World {
         self.counts.heartbeats = self.auditor.heartbeats;
         self.counts.reactions = self.auditor.reactions;
         self.counts.went_offline = self.auditor.offline;
+        let ledger = &self.auditor.ledger;
+        self.counts.decisions = ledger.decisions;
+        self.counts.copies_begun = ledger.copies_begun;
+        self.counts.orders = ledger.orders_issued;
+        self.counts.corrections = ledger.corrections;
+        self.counts.state_differences = ledger.differences;
+        self.counts.stops = ledger.stops;
+        self.counts.limits_hit = ledger.limits_hit;
+        self.counts.links_wound_down = ledger.wound_down;
         Outcome {
             seed: self.seed,
             counts: self.counts,
@@ -419,4 +486,59 @@ impl World {
             lines: self.history.lines(),
         }
     }
+}
+
+fn settled_master(terminal: &Terminal, account: &Account) -> Checked {
+    let stream = &terminal.stream;
+    hold!(terminal.master.is_told(), Copies, "{stream} has signals that were not taken");
+    let Some(book) = &account.master_book else { return Ok(()) };
+    hold!(!book.snapshot_wanted, Copies, "{stream} was asked for its positions and did not tell");
+    let known: BTreeMap<Ticket, Trade> =
+        book.trades.iter().map(|(ticket, known)| (*ticket, known.trade.clone())).collect();
+    hold!(known == terminal.master.trades, Copies, "{stream} holds {:?}, known is {known:?}", terminal.master.trades);
+    Ok(())
+}
+
+/// How many copies there are, all as they should be.
+fn settled_slave(auditor: &Auditor, terminal: &Terminal, account: &Account) -> Result<u64, Violation> {
+    let stream = &terminal.stream;
+    hold!(terminal.slave.is_settled(), Copies, "{stream} has orders to carry out, or results to tell");
+    let Some(book) = &account.slave_book else { return Ok(0) };
+    hold!(!book.snapshot_wanted, Copies, "{stream} was asked for its positions and did not tell");
+    hold!(book.outbox.is_empty(), Copies, "{stream} has not answered {:?}", book.outbox);
+    let warned = [Warning::VolumeDrift, Warning::OrderUnproven].into_iter().any(|warning| account.warnings.has(warning));
+    let mut owned: BTreeSet<OrderId> = BTreeSet::new();
+    let mut count = 0;
+    for (master, ticket, copy) in book.all_copies() {
+        owned.extend(copy.legs.iter().map(|leg| leg.order));
+        let key = format!("{stream}: {ticket} of {master}");
+        let odd = copy.legs.iter().any(|leg| auditor.ledger.is_disturbed(leg.order));
+        for leg in copy.legs.iter().filter(|leg| !auditor.ledger.is_disturbed(leg.order)) {
+            let (held, told) = (terminal.slave.held_of(leg.order), leg.held());
+            hold!(held == told, Copies, "{key}: the broker holds {held} of {leg:?}");
+        }
+        let held: Decimal = copy.legs.iter().map(|leg| terminal.slave.held_of(leg.order).get()).sum();
+        let filled = copy.legs.iter().filter(|leg| matches!(leg.state, LegState::Open | LegState::Over));
+        let opened: Decimal = filled.map(|leg| leg.filled.get()).sum();
+        let followed = auditor.fold().truth.account(&StreamId::master(master));
+        let theirs = followed.and_then(|followed| followed.master_book.as_ref()?.trade(ticket));
+        let left = theirs.map_or(Decimal::ZERO, |trade| trade.lots.get());
+        hold!(left == copy.master_left.get(), Copies, "{key} has {left} left, the copy says {}", copy.master_left);
+        let Some((all, _)) = auditor.ledger.totals(stream, master, ticket) else { continue };
+        let winding = account.links.get(master).is_some_and(|link| link.winding.is_some());
+        if winding || warned || all.is_zero() {
+            continue;
+        }
+        let share = opened * left / all;
+        let step = terminals::step(&copy.symbol) * Decimal::from(copy.legs.len() as u64);
+        hold!(held <= share + step, Copies, "{key} holds {held}, its share is {share}: {copy:?}");
+        hold!(odd || held + step >= share, Copies, "{key} holds {held}, its share is {share}: {copy:?}");
+        count += u64::from(held > Decimal::ZERO && !odd);
+    }
+    let strange = |(order, _): &&(OrderId, Trade)| {
+        !owned.contains(order) && !auditor.ledger.is_released(*order) && !auditor.ledger.is_disturbed(*order)
+    };
+    let stranger = terminal.slave.positions.values().find(strange);
+    hold!(warned || stranger.is_none(), Copies, "{stream} holds {stranger:?}, which is nobody's copy");
+    Ok(count)
 }

@@ -3,6 +3,7 @@
 mod activity;
 mod history;
 mod latency;
+pub mod live;
 mod trails;
 
 pub use activity::Activity;

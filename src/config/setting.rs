@@ -37,6 +37,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("http", "Who may reach the desk, and how?"),
     ("terminals", "Where do terminals reach the desk?"),
     ("secrets", "Where is the key to what is sealed?"),
+    ("stop", "Where is STOP written while the log cannot be?"),
     ("journal", "How are events gathered into commits?"),
     ("actors", "How long may queues grow, how fine is time?"),
     ("retention", "When is telemetry cut? Everything else is kept for ever."),
@@ -76,6 +77,12 @@ pub const SETTINGS: &[Setting] = &[
         "Other web origins that may call the desk from a browser. Empty: only its own pages."),
     setting("http.sse_clients_max", "1000", count(1, 100_000),
         "Open event streams at a time; one more is answered 503."),
+    setting("http.ws_clients_max", "1000", count(1, 100_000),
+        "Open WebSocket sessions at a time; one more is answered 503."),
+    setting("http.ws_window", "256KiB", size(Bytes::kib(16), Bytes::mib(16)),
+        "Bytes that a session sends before its client shows that it reads them."),
+    setting("http.ws_ping_every", "5s", duration(Millis::new(100), Millis::minutes(1)),
+        "How often a session asks whether its client is there; one that does not answer three times is closed."),
 
     setting("terminals.uplink", "tcp://127.0.0.1:5555", Kind::Text { chars_max: 500 },
         "Where heartbeats and quotes come in: tcp://HOST:PORT, tls+tcp://HOST:PORT or ipc:///PATH, parted by spaces. Empty: nowhere."),
@@ -92,6 +99,9 @@ pub const SETTINGS: &[Setting] = &[
 
     setting("secrets.master_key_file", "", Kind::PathOrEmpty,
         "Key that opens the keys of terminals; made when it is first needed. Empty: master.key in a directory beside data.dir, which is called like it with .keys added. Never inside data.dir."),
+
+    setting("stop.emergency_log", "", Kind::PathOrEmpty,
+        "File that STOP is written to while the log cannot be. Empty: emergency.log in data.dir. On another disk than the log it survives more."),
 
     setting("journal.telemetry_wait", "20ms", duration(Millis::new(0), Millis::seconds(10)),
         "How long telemetry alone may wait for company before it is committed. Anything else goes at once."),

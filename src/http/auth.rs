@@ -57,23 +57,37 @@ impl FromRequest for Caller {
         let Some(app) = request.app_data::<Data>() else {
             return ready(Err(Problem::new(500, "no_app", "the server is not set up")));
         };
-        ready(identify(request, app).ok_or_else(|| {
-            let presented = request.headers().contains_key(header::AUTHORIZATION) || request.cookie(COOKIE).is_some();
-            if presented {
-                app.metrics.strangers.inc();
-                app.strangers.count(&peer(request), "unknown credential");
-            }
-            Problem::new(401, "login_needed", "log in, or send a token: `Authorization: Bearer thk_…`")
-        }))
+        ready(identify(request, app, None).ok_or_else(|| stranger(request, app, false)))
     }
 }
 
-fn identify(request: &HttpRequest, app: &App) -> Option<Caller> {
+impl Caller {
+    /// As any caller, or by a token among the subprotocols: the only header that a page can give a WebSocket.
+    pub fn of_websocket(request: &HttpRequest, app: &App) -> Result<Self, Problem> {
+        let offered = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).filter_map(|value| value.to_str().ok());
+        let token = offered.flat_map(|list| list.split(',')).find_map(|name| name.trim().strip_prefix("token."));
+        identify(request, app, token).ok_or_else(|| stranger(request, app, token.is_some()))
+    }
+}
+
+fn stranger(request: &HttpRequest, app: &App, presented: bool) -> Problem {
+    let by_header = request.headers().contains_key(header::AUTHORIZATION) || request.cookie(COOKIE).is_some();
+    if presented || by_header {
+        app.metrics.strangers.inc();
+        app.strangers.count(&peer(request), "unknown credential");
+    }
+    Problem::new(401, "login_needed", "log in, or send a token: `Authorization: Bearer thk_…`")
+}
+
+fn identify(request: &HttpRequest, app: &App, token: Option<&str>) -> Option<Caller> {
     if app.config.http.auth == Auth::Off {
         return Some(Caller { principal: Principal::Operator, access: Access::Admin, session: None });
     }
     if let Some(text) = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) {
         return known(app, Credential::Token(app.keys.check(Kind::Token, bearer(text)?)?));
+    }
+    if let Some(token) = token {
+        return known(app, Credential::Token(app.keys.check(Kind::Token, token)?));
     }
     let cookie = request.cookie(COOKIE)?;
     known(app, Credential::Session(app.keys.check(Kind::Session, cookie.value())?))
@@ -123,8 +137,7 @@ impl Caller {
 /// Requests that a foreign page makes in somebody's browser: by another origin, or by a name that only resolves to us.
 pub fn foreign(request: &HttpRequest, config: &Config) -> Option<Problem> {
     let host = host_of(request, config);
-    let allowed =
-        |origin: &str| config.http.allowed_origins.iter().any(|allowed| allowed.trim_end_matches('/') == origin);
+    let allowed = |origin: &str| is_allowed(origin, config);
     if config.http.is_loopback()
         && !config.http.behind_tls_proxy
         && !is_this_machine(&host)
@@ -137,11 +150,20 @@ pub fn foreign(request: &HttpRequest, config: &Config) -> Option<Problem> {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return None;
     }
+    origin_foreign(request, config)
+}
+
+/// A page of another origin, for what such a page may not even ask. Programs, which name none, may.
+pub fn origin_foreign(request: &HttpRequest, config: &Config) -> Option<Problem> {
     let origin = request.headers().get(header::ORIGIN)?.to_str().unwrap_or("null");
-    let same = origin.split_once("://").is_some_and(|(_, of)| of == host);
-    (!same && !allowed(origin)).then(|| {
+    let same = origin.split_once("://").is_some_and(|(_, of)| of == host_of(request, config));
+    (!same && !is_allowed(origin, config)).then(|| {
         Problem::new(403, "origin_foreign", format!("a page of {origin} may not do this; see http.allowed_origins"))
     })
+}
+
+fn is_allowed(origin: &str, config: &Config) -> bool {
+    config.http.allowed_origins.iter().any(|allowed| allowed.trim_end_matches('/') == origin)
 }
 
 /// The name that the request was sent to. What a proxy says of it counts only where there is one.

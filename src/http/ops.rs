@@ -63,6 +63,12 @@ pub async fn metrics(app: Data) -> Result<HttpResponse, Problem> {
         "Desk time less the machine's clock",
         app.clock.ahead().0 as f64 / 1e6,
     ));
+    let stopped = app.host.durable.read(|fold| fold.truth.desk().and_then(|desk| desk.stopped.as_ref()?.degree.into()));
+    let stopped = stopped.max(app.emergency.degree()).map_or(0.0, |degree| degree as u8 as f64 + 1.0);
+    let what = "How far STOP goes: 0 not at all, 1 pause, 2 cancel, 3 flatten";
+    lines.push(Line::gauge("tidehelm_stop_degree", what, stopped));
+    let beside = app.emergency.all().len() as f64;
+    lines.push(Line::gauge("tidehelm_stops_beside_the_log", "STOPs that the log does not have yet", beside));
     lines.push(Line::gauge("tidehelm_epoch", "Generation of the log's writer", head.epoch.0 as f64));
     let age = app.clock.now().since(head.committed_at).0.max(0) as f64 / 1e6;
     lines.push(Line::gauge("tidehelm_last_commit_age_seconds", "Time since the last commit", age));

@@ -1,6 +1,8 @@
 //! The OpenAPI document of everything under `/api`.
 
-use super::{accounts, auth, connections, copying, desk, ea, events, frames, groups, log, ops, people, secrets, why};
+use super::{
+    accounts, auth, connections, copying, desk, ea, events, frames, groups, live, log, ops, people, secrets, stop, why,
+};
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
 
@@ -18,12 +20,16 @@ use utoipa::OpenApi;
         ops::livez,
         ops::readyz,
         ops::metrics,
+        live::connect,
         ops::config,
         auth::login,
         auth::logout,
         auth::welcome,
         desk::status,
         desk::lock,
+        stop::stop_state,
+        stop::stop_desk,
+        stop::resume_desk,
         desk::settings,
         desk::change_settings,
         desk::activity,
@@ -94,7 +100,7 @@ struct Document;
 /// The document as it is committed in `docs/openapi.json`.
 pub fn json() -> String {
     let mut whole = Document::openapi();
-    let under_api = |path: &str| !matches!(path, "/livez" | "/readyz" | "/metrics");
+    let under_api = |path: &str| !matches!(path, "/livez" | "/readyz" | "/metrics" | "/ws");
     let paths = std::mem::take(&mut whole.paths.paths);
     whole.paths.paths = paths
         .into_iter()

@@ -5,6 +5,8 @@ use nng::{Aio, AioResult, Message, Socket};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+const BUSY: usize = 4096;
+
 pub(super) struct Outbox {
     socket: Socket,
     aio: Aio,
@@ -29,6 +31,11 @@ impl Outbox {
             send_next(&next, &to, &aio);
         })?;
         Ok(Outbox { socket: socket.clone(), aio, queue })
+    }
+
+    /// More waits than an honest desk ever has to say at once.
+    pub(super) fn is_busy(&self) -> bool {
+        lock(&self.queue).messages.len() > BUSY
     }
 
     /// The queue is as long as what waits for answers, which is bounded for each connection.

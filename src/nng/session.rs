@@ -106,6 +106,9 @@ impl Desk {
         let Some(peer) = message.pipe().and_then(|pipe| self.door.peer(pipe)) else { return };
         if !self.is_room(peer.pipe) {
             self.counters.session_too_many.add();
+            if self.outbox.is_busy() {
+                return;
+            }
             return self.send(header, &self.terminals.too_many(&peer, &message));
         }
         self.terminals.session(&peer, &message, Reply { desk: Arc::clone(self), header, pipe: peer.pipe });

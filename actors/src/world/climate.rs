@@ -27,6 +27,13 @@ pub struct Climate {
     pub full_every: Micros,
     pub snapshot: u64,
     pub spoil: u64,
+    pub trade_every: Micros,
+    pub by_hand_every: Micros,
+    pub broker_slow: Micros,
+    pub rejects: u64,
+    pub partial_fills: u64,
+    /// Comments are not what the terminal wrote there.
+    pub comments_rewritten: u64,
 }
 
 impl Climate {
@@ -39,7 +46,7 @@ impl Climate {
         Climate {
             limits,
             tick: rng.pick(&[100, 250, 500, 1_000]) * MILLI,
-            masters: 1 + rng.below(4),
+            masters: 2 + rng.below(3),
             slaves: 2 + rng.below(5),
             lose: rng.pick(&[0, 20, 100, 300]),
             double: rng.pick(&[0, 50, 200]),
@@ -57,6 +64,12 @@ impl Climate {
             full_every: rng.pick(&[30, 1000]) * SECOND,
             snapshot: rng.pick(&[0, 50, 300]),
             spoil: rng.pick(&[0, 200, 500]),
+            trade_every: rng.pick(&[1, 3, 8]) * SECOND,
+            by_hand_every: rng.pick(&[10, 100, 1000]) * SECOND,
+            broker_slow: rng.pick(&[50, 400, 3_000]) * MILLI,
+            rejects: rng.pick(&[0, 0, 50, 200]),
+            partial_fills: rng.pick(&[0, 0, 100, 300]),
+            comments_rewritten: rng.pick(&[0, 0, 500]),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::agenda::{MILLI, Micros, SECOND};
 use super::invariants::{self, Checked, Invariant, Key, hold, violation};
 use super::mutants::Mutant;
 use super::people::Sender;
+use super::session::{Deliveries, Heard, Hearing, Told};
 use super::store::{Fate, fate};
 use super::{Happening, World};
 use crate::journal::{Batch, Fault, Journal, Limits, Released, Reply, Sealed, check_silence};
@@ -19,6 +20,7 @@ use tidehelm_events::event::{Event, Unknown};
 use tidehelm_events::id::{DeskId, NodeId, Position, StreamId};
 use tidehelm_events::react::Effect;
 use tidehelm_events::time::{Span, Timestamp};
+use tidehelm_events::trade::{Order as Outstanding, OrderId};
 use tidehelm_events::truth::SCHEMA;
 use tidehelm_events::view::Fold;
 use uuid::Uuid;
@@ -52,6 +54,16 @@ pub struct Process {
     leaving: bool,
     outbox: BTreeMap<StreamId, Config>,
     configs: u64,
+    /// What it heard from each terminal, and what each is to be told.
+    pub sessions: BTreeMap<usize, Heard>,
+    due: BTreeMap<StreamId, Due>,
+}
+
+/// What the effects say that a terminal is to be told.
+#[derive(Debug, Default)]
+struct Due {
+    orders: BTreeMap<u64, Outstanding>,
+    snapshot: bool,
 }
 
 /// What a terminal must be told.
@@ -78,6 +90,9 @@ struct Serving {
     renew_at: Micros,
     /// What followers of the durable log know.
     fold: Fold,
+    /// Epochs by the position of their registration, and what each was told of the one before.
+    registered: BTreeMap<Position, u64>,
+    previous: BTreeMap<(StreamId, u64), Option<(u64, u64)>>,
 }
 
 impl Process {
@@ -127,6 +142,8 @@ impl World {
             leaving: false,
             outbox: BTreeMap::new(),
             configs: 0,
+            sessions: BTreeMap::new(),
+            due: BTreeMap::new(),
         };
         self.processes.insert(number, process);
         self.note(format_args!("process {number} starts on machine {machine}"));
@@ -204,6 +221,8 @@ impl World {
         let now = self.desk_now(&process).max(head.committed_at);
         process.anchor = (now, self.now);
         process.outbox.clear();
+        process.sessions.clear();
+        process.due = self.due_after(&restored.fold);
         for (_, account) in restored.fold.truth.accounts() {
             let stream = StreamId::Account(account.role, account.id.clone());
             process.owe(head.epoch.0, stream, account.config());
@@ -225,10 +244,13 @@ impl World {
             flush_at: None,
             renew_at: self.now + 3 * SECOND,
             fold,
+            registered: BTreeMap::new(),
+            previous: BTreeMap::new(),
         });
         #[cfg(test)]
         if let Some(serving) = &mut process.serving {
             serving.journal.skip_offline = self.mutant == Some(Mutant::OfflineSlaveSkipped);
+            serving.journal.forget_totals = self.mutant == Some(Mutant::SuccessiveShares);
         }
         self.processes.insert(number, process);
         if is_new {
@@ -240,6 +262,24 @@ impl World {
             self.own(number, desk::Command::NoteStart(started));
         }
         self.pump(number)
+    }
+
+    /// What a start offers again, from what is durable.
+    fn due_after(&self, fold: &Fold) -> BTreeMap<StreamId, Due> {
+        let mut due = BTreeMap::new();
+        for (_, account) in fold.truth.accounts() {
+            due.insert(StreamId::Account(account.role, account.id.clone()), due_of(account));
+        }
+        for due in due.values_mut() {
+            match self.mutant {
+                Some(Mutant::OutboxForgotten) => due.orders.clear(),
+                Some(Mutant::OrderIdChanged) => {
+                    due.orders.values_mut().for_each(|order| order.id = OrderId(Uuid::new_v5(&order.id.0, b"again")));
+                }
+                _ => {}
+            }
+        }
+        due
     }
 
     fn restored(&mut self, head: Head) -> Result<Restored, invariants::Violation> {
@@ -284,6 +324,11 @@ impl World {
             return;
         }
         let number = self.rng.pick(&all);
+        self.arrive_at(number, parcel);
+    }
+
+    /// A message reaches this desk, if it is still there.
+    pub(super) fn arrive_at(&mut self, number: u64, parcel: Parcel) {
         let Some(process) = self.processes.get(&number) else { return };
         let received_at = self.desk_now(process);
         let pause = self.is_stormy() && self.rng.permille(self.climate.pause);
@@ -304,6 +349,10 @@ impl World {
         };
         let now = self.desk_now(&process);
         parcel.order.received_at = if self.mutant == Some(Mutant::ProcessingTime) { now } else { received_at };
+        if !self.admits(&mut process, &mut parcel) {
+            self.processes.insert(number, process);
+            return Ok(());
+        }
         let ticket = self.ticket();
         let mut order = parcel.order.clone();
         match (self.mutant, parcel.sender) {
@@ -321,7 +370,7 @@ impl World {
         let leaving = process.leaving;
         let Some(serving) = process.serving.as_mut().filter(|_| !leaving) else {
             self.processes.insert(number, process);
-            return self.fault(parcel, if leaving { Fault::Stopping } else { Fault::Unavailable });
+            return self.fault(number, parcel, if leaving { Fault::Stopping } else { Fault::Unavailable });
         };
         let quiet = self.phase == super::Phase::Quiet;
         let to = order.to.clone();
@@ -346,9 +395,62 @@ impl World {
         self.processes.insert(number, process);
         if let Some((parcel, fault)) = told {
             self.counts.overloads += u64::from(fault == Fault::Overloaded);
-            self.fault(parcel, fault)?;
+            self.fault(number, parcel, fault)?;
         }
         self.pump(number)
+    }
+
+    /// The session's part: nothing is heard twice, and only the registration that counts is believed.
+    fn admits(&mut self, process: &mut Process, parcel: &mut Parcel) -> bool {
+        let truth = process.serving.as_ref().map(|serving| serving.journal.truth());
+        let known = truth.and_then(|truth| truth.account(&parcel.order.to));
+        let counts = known.map_or(0, |account| account.epoch);
+        let signals = known.and_then(|account| account.master_book.as_ref()).map_or(0, |book| book.signal_seq);
+        let beats = matches!(parcel.order.command, Command::Account(account::Command::Heartbeat(_)));
+        match parcel.sender {
+            Sender::Beat { terminal, epoch, tag } if beats => {
+                let heard = process.sessions.entry(terminal).or_default();
+                let fresh = tag > heard.beat;
+                heard.beat = heard.beat.max(tag);
+                if epoch < counts {
+                    self.agenda.plan(self.now + 50 * MILLI, Happening::Superseded { terminal, epoch });
+                }
+                fresh && epoch == counts
+            }
+            Sender::Session { terminal, tag, epoch, .. } => {
+                match process.sessions.entry(terminal).or_default().hear(tag) {
+                    Hearing::New => {}
+                    Hearing::Nothing => return false,
+                    Hearing::Again(told) => {
+                        self.tell_terminal(terminal, tag, &told);
+                        return false;
+                    }
+                }
+                let old = epoch > 0 && epoch != counts && self.mutant != Some(Mutant::EpochUnchecked);
+                if old && process.serving.is_some() {
+                    let told = Told::Superseded;
+                    process.sessions.entry(terminal).or_default().answer(tag, &told);
+                    self.tell_terminal(terminal, tag, &told);
+                    return false;
+                }
+                match (&mut parcel.order.command, self.mutant) {
+                    (Command::Account(account::Command::Signal(signal)), Some(Mutant::SignalGapAccepted)) => {
+                        signal.signal_seq = signal.signal_seq.max(signals + 1);
+                    }
+                    (Command::Account(account::Command::Result { .. }), Some(Mutant::ResultUnheard))
+                        if self.rng.permille(50) =>
+                    {
+                        let position = Position(0);
+                        let answer = Answer::Done { first: position, last: position, changed: false };
+                        self.tell_terminal(terminal, tag, &Told::Answer(answer));
+                        return false;
+                    }
+                    _ => {}
+                }
+                true
+            }
+            Sender::Caller(_) | Sender::Beat { .. } | Sender::Desk => true,
+        }
     }
 
     fn ticket(&mut self) -> u64 {
@@ -532,8 +634,8 @@ impl World {
             self.counts.commits_with_debts += 1;
         }
         match self.mutant {
-            Some(Mutant::RepliesBeforeDurable) => self.reply_early(process, &sealed.commit)?,
-            Some(Mutant::EffectsBeforeDurable) => self.act_early(process, &sealed.commit)?,
+            Some(Mutant::RepliesBeforeDurable) => self.reply_early(number, process, &sealed.commit)?,
+            Some(Mutant::EffectsBeforeDurable | Mutant::OrdersBeforeDurable) => self.act_early(process, &sealed.commit)?,
             _ => {}
         }
         let full = self.store.is_full(self.now);
@@ -624,17 +726,109 @@ impl World {
             .and_then(|()| batch.records.iter().try_for_each(|record| serving.fold.apply(record)));
         followed.map_err(|error| violation(Invariant::SameFold, error.to_string()))?;
         let epoch = serving.journal.epoch().0;
+        for record in &batch.records {
+            if let Event::Account(account::Event::Registered(registered)) = &record.event {
+                serving.registered.insert(record.position, registered.epoch);
+            }
+        }
+        for effect in &effects {
+            if let Effect::Registered { stream, epoch, previous } = effect {
+                serving.previous.insert((stream.clone(), *epoch), *previous);
+            }
+        }
         self.note(format_args!("process {number}: durable to {}", batch.head.position));
         self.let_out(number, replies)?;
         for effect in effects {
             self.counts.effects += 1;
             self.auditor.effect(&effect)?;
-            if let (Effect::ConfigDue { stream, config }, Some(process)) = (effect, self.processes.get_mut(&number)) {
-                process.owe(epoch, stream, *config);
-            }
+            self.follow_effect(number, epoch, effect);
         }
+        self.check_due(number)?;
         self.compare(number, &batch)?;
         self.pump(number)
+    }
+
+    /// What an effect says that terminals are to be told.
+    fn follow_effect(&mut self, number: u64, epoch: u64, effect: Effect) {
+        let Some(process) = self.processes.get_mut(&number) else { return };
+        match effect {
+            Effect::ConfigDue { stream, config } => process.owe(epoch, stream, *config),
+            Effect::Registered { stream, .. } => {
+                let serving = process.serving.as_ref();
+                let account = serving.and_then(|serving| serving.fold.truth.account(&stream));
+                if let Some(config) = account.map(account::Account::config) {
+                    process.owe(epoch, stream, config);
+                }
+            }
+            Effect::OrderDue { stream, order } => {
+                process.due.entry(stream).or_default().orders.insert(order.seq, *order);
+            }
+            Effect::OrderDone { stream, seq, .. } => {
+                process.due.entry(stream).or_default().orders.remove(&seq);
+            }
+            Effect::SnapshotDue { stream } => process.due.entry(stream).or_default().snapshot = true,
+            Effect::SnapshotDone { stream } => process.due.entry(stream).or_default().snapshot = false,
+            Effect::StopChanged { .. } => {}
+        }
+    }
+
+    /// What the effects made of it is what the durable state says.
+    fn check_due(&self, number: u64) -> Checked {
+        let Some(process) = self.processes.get(&number) else { return Ok(()) };
+        let Some(serving) = &process.serving else { return Ok(()) };
+        for (_, account) in serving.fold.truth.accounts() {
+            let stream = StreamId::Account(account.role, account.id.clone());
+            let (orders, snapshot) = match process.due.get(&stream) {
+                Some(due) => (Some(&due.orders), due.snapshot),
+                None => (None, false),
+            };
+            let wanted = account.slave_book.as_ref().map(|book| &book.outbox);
+            let same = match (orders, wanted) {
+                (Some(orders), Some(wanted)) => orders == wanted,
+                (Some(orders), None) | (None, Some(orders)) => orders.is_empty(),
+                (None, None) => true,
+            };
+            hold!(same, Offers, "{stream} is offered {orders:?}, outstanding is {wanted:?}");
+            let wanted = snapshot_wanted(account);
+            hold!(snapshot == wanted, Offers, "{stream} is asked for its positions: {snapshot}, wanted: {wanted}");
+        }
+        Ok(())
+    }
+
+    /// What a poll of the terminal is answered.
+    fn deliveries_for(&mut self, number: u64, terminal: usize) -> Result<Deliveries, invariants::Violation> {
+        let stream = self.terminals[terminal].stream.clone();
+        let Some(process) = self.processes.get(&number) else { return Ok(Deliveries::default()) };
+        let name = stream.to_string();
+        let mine = |other: &StreamId| match self.mutant {
+            Some(Mutant::WrongSlaveByPrefix) => other.to_string().starts_with(&name),
+            _ => *other == stream,
+        };
+        let due = process.due.iter().filter(|(other, _)| mine(other));
+        let orders: Vec<Outstanding> = due.flat_map(|(_, due)| due.orders.values().take(30).cloned()).collect();
+        let snapshot = process.due.get(&stream).is_some_and(|due| due.snapshot);
+        let desk_time = self.desk_now(process);
+        self.counts.orders_offered += orders.len() as u64;
+        orders.iter().try_for_each(|order| self.auditor.ledger.offered(&stream, order))?;
+        Ok(Deliveries { orders, snapshot, desk_time })
+    }
+
+    fn session_reply(&mut self, number: u64, (terminal, tag, poll): (usize, u64, bool), order: &Order, answer: Answer) -> Checked {
+        let registers = matches!(order.command, Command::Account(account::Command::Register(_)));
+        let told = match (&answer, poll) {
+            (_, true) => Told::Deliveries(self.deliveries_for(number, terminal)?),
+            (Answer::Done { first, last, .. }, false) if registers => {
+                let Some(serving) = self.processes.get(&number).and_then(|process| process.serving.as_ref()) else {
+                    return Ok(());
+                };
+                let Some((_, epoch)) = serving.registered.range(*first..=*last).next() else { return Ok(()) };
+                let previous = serving.previous.get(&(order.to.clone(), *epoch)).copied().flatten();
+                Told::Registered { epoch: *epoch, previous }
+            }
+            (_, false) => Told::Answer(answer),
+        };
+        self.tell_heard(number, terminal, tag, &told);
+        Ok(())
     }
 
     /// Live state, followed state and replayed state, where they stand at the same position; and sometimes a snapshot.
@@ -715,7 +909,7 @@ impl World {
             "forgetting gave back {count} tickets, {} of them known, and kept {outstanding:?}",
             parcels.len()
         );
-        parcels.into_iter().try_for_each(|parcel| self.fault(parcel, Fault::Unavailable))?;
+        parcels.into_iter().try_for_each(|parcel| self.fault(number, parcel, Fault::Unavailable))?;
         match fault {
             AppendFault::Fenced { .. } | AppendFault::Conflict { .. } => {
                 self.counts.fenced_writers += 1;
@@ -739,24 +933,27 @@ impl World {
             let Some(parcel) = serving.and_then(|serving| serving.outstanding.remove(&ticket)) else {
                 return Err(violation(Invariant::NothingDropped, format!("ticket {ticket} comes back twice")));
             };
-            self.reply(parcel, reply, now)?;
+            self.reply(number, parcel, reply, now)?;
         }
         Ok(())
     }
 
-    fn reply(&mut self, parcel: Parcel, reply: Reply, now: Timestamp) -> Checked {
+    fn reply(&mut self, number: u64, parcel: Parcel, reply: Reply, now: Timestamp) -> Checked {
         let Parcel { order, sender } = parcel;
         let end = self.auditor.head().position;
         let position = reply.position;
         hold!(position <= end, DurableReplies, "a reply reflects {position}, the log ends at {end}");
         if let Some(id) = order.id {
-            let key: Key = (order.to, order.by, id);
+            let key: Key = (order.to.clone(), order.by.clone(), id);
             self.auditor.reply(&key, order.body, &reply.answer, now)?;
+        }
+        if let Sender::Session { terminal, tag, poll, .. } = sender {
+            return self.session_reply(number, (terminal, tag, poll), &order, reply.answer);
         }
         self.answered(sender, reply.answer)
     }
 
-    fn reply_early(&mut self, process: &mut Process, commit: &Commit) -> Checked {
+    fn reply_early(&mut self, number: u64, process: &mut Process, commit: &Commit) -> Checked {
         let Ok(unpacked) = commit.unpack() else { return Ok(()) };
         let now = self.desk_now(process);
         for record in unpacked.records {
@@ -764,7 +961,7 @@ impl World {
             let Some(serving) = &process.serving else { continue };
             let asks = |parcel: &&Parcel| parcel.order.id == Some(answered.command_id);
             let Some(parcel) = serving.outstanding.values().find(asks).cloned() else { continue };
-            self.reply(parcel, Reply { answer: answered.answer, position: record.position }, now)?;
+            self.reply(number, parcel, Reply { answer: answered.answer, position: record.position }, now)?;
         }
         Ok(())
     }
@@ -775,7 +972,11 @@ impl World {
             let names = process.serving.as_ref().map(|serving| serving.journal.truth().names());
             let stream = names.and_then(|names| names.get(record.stream).cloned());
             let (Event::Account(event), Some(stream)) = (record.event, stream) else { continue };
-            if let account::Event::StatusChanged(_) = event {
+            if let (account::Event::OrderIssued(issued), Some(Mutant::OrdersBeforeDurable)) = (&event, self.mutant) {
+                self.auditor.effect(&Effect::OrderDue { stream, order: issued.order.clone() })?;
+                continue;
+            }
+            if let (account::Event::StatusChanged(_), Some(Mutant::EffectsBeforeDurable)) = (event, self.mutant) {
                 let account = process.serving.as_ref().and_then(|serving| serving.journal.truth().account(&stream));
                 let Some(config) = account.map(account::Account::config) else { continue };
                 self.auditor.effect(&Effect::ConfigDue { stream, config: Box::new(config) })?;
@@ -792,9 +993,19 @@ impl World {
         serving.flying = None;
         let Released { replies, .. } = serving.journal.durable();
         let parcels: Vec<_> = replies.iter().filter_map(|(ticket, _)| serving.outstanding.remove(ticket)).collect();
-        parcels.into_iter().try_for_each(|parcel| self.fault(parcel, Fault::Unavailable))?;
+        parcels.into_iter().try_for_each(|parcel| self.fault(number, parcel, Fault::Unavailable))?;
         self.pump(number)
     }
+}
+
+fn due_of(account: &account::Account) -> Due {
+    let orders = account.slave_book.as_ref().map(|book| book.outbox.clone()).unwrap_or_default();
+    Due { orders, snapshot: snapshot_wanted(account) }
+}
+
+fn snapshot_wanted(account: &account::Account) -> bool {
+    let master = account.master_book.as_ref().is_some_and(|book| book.snapshot_wanted);
+    master || account.slave_book.as_ref().is_some_and(|book| book.snapshot_wanted)
 }
 
 fn connection(process: &Process, stream: &StreamId) -> Option<Connection> {

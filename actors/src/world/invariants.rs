@@ -1,6 +1,7 @@
 //! What must always hold, by number, and the auditor who reads every commit at the moment it is physically written and checks
 //! it without asking the desk.
 
+use super::ledger::Ledger;
 use super::reference::Reference;
 use crate::restore::Restored;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +12,11 @@ use tidehelm_events::commit::{Commit, Head, Unpacked};
 use tidehelm_events::envelope::Record;
 use tidehelm_events::event::Event;
 use tidehelm_events::id::{AccountId, CommandId, Epoch, Position, Principal, Role, StreamId, StreamNo, Version};
+use tidehelm_events::money::Money;
 use tidehelm_events::react::Effect;
 use tidehelm_events::reason::{RuntimeStatus, Warnings};
 use tidehelm_events::time::Timestamp;
+use tidehelm_events::trade::Ticket;
 use tidehelm_events::view::Fold;
 
 macro_rules! invariants {
@@ -52,6 +55,18 @@ invariants! {
     Settled = 18 "When the faults stop, everybody gets an answer and every terminal its configuration: no fault leaves a scar.";
     Quiet = 19 "A world in which nothing changes costs one event for each heartbeat and nothing else.";
     Revisions = 21 "What was decided on a revision was decided on that one: of two who edit the same, one is told.";
+    ExecutedOnce = 22 "A broker does an order at most once, however often it is offered: twice is somebody's money.";
+    OrdersLogged = 23 "What is offered to a terminal stands in the log, just so: nothing is traded that is not known afterwards.";
+    CrossTalk = 24 "ACC_1 never gets what is for ACC_12, and nobody answers for another.";
+    Offers = 25 "What the effects say is outstanding is what the log says: else an order is offered for ever, or never again.";
+    OneDecision = 26 "Each signal is decided once on each link that was followed then, with all its orders in one place.";
+    OrderNumbers = 27 "A slave's orders are numbered without gaps, and no two have one id: terminals go by both.";
+    Volumes = 28 "What is opened and closed is what the specification's rule says, by an arithmetic of its own.";
+    Entries = 29 "Nothing is opened while STOP, a limit, the link or its status forbids it, and nothing but by a signal.";
+    NeverLate = 30 "A close or a modification never runs out: it leaves a position that nobody wants.";
+    Signals = 31 "A signal that is taken is the one that the terminal told under that number in that registration.";
+    Copies = 32 "When the faults stop, desk, terminals and brokers hold the same trades, in the master's share.";
+    Marks = 33 "What limits are measured from is what was heard, whatever was restarted: a forgotten peak is a limit that is off.";
     RoundTrip = 20 "A fold's bytes are the fold: what a snapshot loses, a restart loses.";
 }
 
@@ -101,10 +116,21 @@ struct Obligation {
     cause: Position,
     index: u32,
     slave: StreamId,
-    note: MasterNoted,
+    due: Due,
     done: bool,
     /// At some moment since the cause there was nothing to tell: not linked any more, or known already.
     moot: bool,
+}
+
+/// What a stream must do about its cause.
+#[derive(Debug, Clone)]
+enum Due {
+    Note(MasterNoted),
+    /// Decide about trades of a master.
+    Decide(AccountId, BTreeSet<Ticket>),
+    /// Give up a link whose group is gone.
+    GiveUp(AccountId),
+    Stop,
 }
 
 /// The place of a debt: position of its cause, index among the cause's reactions, and who is to be told.
@@ -142,9 +168,12 @@ pub struct Auditor {
     /// What each number of a configuration stands for, and which of them left.
     configs: BTreeMap<(StreamId, u64), Box<account::Config>>,
     configs_told: BTreeSet<(StreamId, u64)>,
+    pub ledger: Ledger,
+    peaks: BTreeMap<StreamId, Money>,
     pub reactions: u64,
     pub heartbeats: u64,
     pub offline: u64,
+    pub days: u64,
 }
 
 impl Auditor {
@@ -221,6 +250,9 @@ impl Auditor {
         let caused = record.causation.is_none_or(|cause| cause < position) && record.correlation <= position;
         hold!(caused, Reactions, "event {position} comes before its cause {:?}", record.causation);
         self.find_revision(record);
+        if let Some(stream) = self.fold.truth.names().get(record.stream).cloned() {
+            self.ledger.read(&self.fold.truth, &stream, record)?;
+        }
         let folded = self.fold.apply(record);
         folded.map_err(|error| violation(Invariant::SameFold, error.to_string()))?;
         let Some(stream) = self.fold.truth.names().get(record.stream).cloned() else {
@@ -232,7 +264,10 @@ impl Auditor {
                 self.of_command(&stream, record)?;
                 self.of_account(&stream, record, event)?;
             }
-            Event::Desk(_) => self.of_command(&stream, record)?,
+            Event::Desk(event) => {
+                self.of_command(&stream, record)?;
+                self.of_desk(record, event);
+            }
             Event::Unknown(_) => return Err(violation(Invariant::Chain, format!("event {position} is of no kind"))),
         }
         Ok(())
@@ -304,7 +339,7 @@ impl Auditor {
                 if *role == Role::Master {
                     for (index, slave) in (1..).zip(self.reference.followers(account)) {
                         let (master, status, warnings) = (account.clone(), change.new, change.warnings);
-                        self.oblige(record.position, index, &slave, MasterNoted { master, status, warnings });
+                        self.oblige(record.position, index, &slave, Due::Note(MasterNoted { master, status, warnings }));
                     }
                 }
             }
@@ -312,19 +347,62 @@ impl Auditor {
                 let knowledge = (RuntimeStatus::Disabled, Warnings::NONE);
                 self.known.insert((stream.clone(), link.master.clone()), knowledge);
                 let note = self.note_of(&link.master);
-                self.oblige(record.position, 1, account, note);
+                self.oblige(record.position, 1, account, Due::Note(note));
             }
             account::Event::LinkEnded(link) => {
                 self.known.remove(&(stream.clone(), link.master.clone()));
             }
             account::Event::MasterNoted(note) => self.noted(stream, record, note)?,
+            account::Event::SignalTaken(taken) => {
+                let ticket = taken.change.ticket();
+                for (index, slave) in (1..).zip(self.reference.followers(account)) {
+                    let due = Due::Decide(account.clone(), BTreeSet::from([ticket]));
+                    self.oblige(record.position, index, &slave, due);
+                }
+            }
+            account::Event::GroupRemoved(_) => {
+                for (index, slave) in (1..).zip(self.reference.followers(account)) {
+                    self.oblige(record.position, index, &slave, Due::GiveUp(account.clone()));
+                }
+            }
+            account::Event::SyncWanted(wanted) => {
+                let master = self.fold.truth.account(&StreamId::master(&wanted.master));
+                let book = master.and_then(|master| master.master_book.as_ref());
+                let tickets: BTreeSet<Ticket> = book.iter().flat_map(|book| book.trades.keys().copied()).collect();
+                if !tickets.is_empty() {
+                    self.oblige(record.position, 1, account, Due::Decide(wanted.master.clone(), tickets));
+                }
+            }
+            account::Event::CopyDecided(decided) => self.decided(stream, record, decided)?,
+            account::Event::LinkRemoved(link) => {
+                let given_up = |owed: &&mut Obligation| {
+                    record.causation == Some(owed.cause)
+                        && owed.slave == *stream
+                        && matches!(&owed.due, Due::GiveUp(master) if *master == link.master)
+                };
+                if let Some(owed) = self.obligations.iter_mut().find(given_up) {
+                    owed.done = true;
+                    self.reactions += 1;
+                }
+            }
+            account::Event::StopTaken(_) => {
+                let owed = self.obligations.iter_mut().find(|owed| {
+                    record.causation == Some(owed.cause) && owed.slave == *stream && matches!(owed.due, Due::Stop)
+                });
+                let Some(owed) = owed.filter(|owed| !owed.done) else {
+                    let what = format!("event {}: {stream} did not owe a stop", record.position);
+                    return Err(violation(Invariant::Reactions, what));
+                };
+                owed.done = true;
+                self.reactions += 1;
+            }
             _ => {}
         }
         self.remember_config(stream, event);
         for obligation in self.obligations.iter_mut().filter(|obligation| obligation.slave == *stream) {
-            obligation.moot |= is_moot(&self.known, obligation);
+            obligation.moot |= is_moot(&self.known, &self.reference, obligation);
         }
-        Ok(())
+        self.marks(stream, event)
     }
 
     fn remember_config(&mut self, stream: &StreamId, event: &account::Event) {
@@ -344,9 +422,9 @@ impl Auditor {
         MasterNoted { master: master.clone(), status, warnings }
     }
 
-    fn oblige(&mut self, cause: Position, index: u32, slave: &AccountId, note: MasterNoted) {
-        let mut owed = Obligation { cause, index, slave: StreamId::slave(slave), note, done: false, moot: false };
-        owed.moot = is_moot(&self.known, &owed);
+    fn oblige(&mut self, cause: Position, index: u32, slave: &AccountId, due: Due) {
+        let mut owed = Obligation { cause, index, slave: StreamId::slave(slave), due, done: false, moot: false };
+        owed.moot = is_moot(&self.known, &self.reference, &owed);
         self.obligations.push(owed);
     }
 
@@ -364,10 +442,60 @@ impl Auditor {
                 format!("event {position}: {stream} did not owe {cause} that"),
             ));
         };
-        hold!(owed.note == *note, Reactions, "event {position} notes {note:?}, not {:?}", owed.note);
+        let same = matches!(&owed.due, Due::Note(due) if due == note);
+        hold!(same, Reactions, "event {position} notes {note:?}, not {:?}", owed.due);
         owed.done = true;
         self.known.insert((stream.clone(), note.master.clone()), (note.status, note.warnings));
         self.reactions += 1;
+        Ok(())
+    }
+
+    /// Once about each trade that the cause is about.
+    fn decided(&mut self, stream: &StreamId, record: &Record, decided: &account::CopyDecided) -> Checked {
+        let position = record.position;
+        let owed = self.obligations.iter_mut().find(|owed| record.causation == Some(owed.cause) && owed.slave == *stream);
+        let Some(Obligation { due: Due::Decide(master, tickets), done, .. }) = owed else {
+            return Err(violation(Invariant::OneDecision, format!("event {position}: {stream} has nothing to decide")));
+        };
+        let first = *master == decided.master && tickets.remove(&decided.ticket);
+        hold!(first, OneDecision, "event {position} decides about {} of {} again", decided.ticket, decided.master);
+        if tickets.is_empty() {
+            *done = true;
+            self.reactions += 1;
+        }
+        Ok(())
+    }
+
+    /// STOP goes to every slave that holds copies, in the order in which the desk came to know them.
+    fn of_desk(&mut self, record: &Record, event: &tidehelm_events::desk::Event) {
+        if let tidehelm_events::desk::Event::Stopped(_) = event {
+            let holds = |account: &&account::Account| account.slave_book.as_ref().is_some_and(|book| !book.copies.is_empty());
+            let slaves = self.fold.truth.accounts().map(|(_, account)| account).filter(holds);
+            let slaves: Vec<AccountId> = slaves.map(|account| account.id.clone()).collect();
+            for (index, slave) in (1..).zip(slaves) {
+                self.oblige(record.position, index, &slave, Due::Stop);
+            }
+        }
+    }
+
+    /// The highest equity since the account has limits, and the day that began last.
+    fn marks(&mut self, stream: &StreamId, event: &account::Event) -> Checked {
+        let protection = self.fold.truth.account(stream).and_then(|account| account.protection.as_ref());
+        match (event, protection) {
+            (account::Event::HeartbeatSeen(heartbeat), Some(protection)) => {
+                let peak = self.peaks.entry(stream.clone()).or_insert(heartbeat.equity);
+                *peak = (*peak).max(heartbeat.equity);
+                let found = protection.marks.peak;
+                hold!(found == *peak, Marks, "the peak of {stream} is {found}, heard was {peak}");
+            }
+            (account::Event::DayStarted(day), Some(protection)) => {
+                self.days += 1;
+                let found = protection.marks.day.map(|day| (day.number, day.balance, day.equity));
+                let told = Some((day.day, day.balance, day.equity));
+                hold!(found == told, Marks, "the day of {stream} is {found:?}, it began as {told:?}");
+            }
+            _ => {}
+        }
         Ok(())
     }
 
@@ -462,6 +590,9 @@ impl Auditor {
             let first = self.configs_told.insert((stream.clone(), config.version));
             hold!(known == Some(config) && first, DurableEffects, "{effect:?} leaves, its event is not in the log");
         }
+        if let Effect::OrderDue { stream, order } = effect {
+            self.ledger.offered(stream, order)?;
+        }
         Ok(())
     }
 
@@ -478,9 +609,18 @@ impl Auditor {
     }
 }
 
-fn is_moot(known: &BTreeMap<(StreamId, AccountId), (RuntimeStatus, Warnings)>, owed: &Obligation) -> bool {
-    let knowledge = known.get(&(owed.slave.clone(), owed.note.master.clone()));
-    knowledge.is_none_or(|knowledge| *knowledge == (owed.note.status, owed.note.warnings))
+fn is_moot(
+    known: &BTreeMap<(StreamId, AccountId), (RuntimeStatus, Warnings)>,
+    reference: &Reference,
+    owed: &Obligation,
+) -> bool {
+    let knowledge = |master: &AccountId| known.get(&(owed.slave.clone(), master.clone()));
+    match &owed.due {
+        Due::Note(note) => knowledge(&note.master).is_none_or(|known| *known == (note.status, note.warnings)),
+        Due::Decide(master, _) => knowledge(master).is_none(),
+        Due::GiveUp(master) => !reference.is_member(&owed.slave, master),
+        Due::Stop => false,
+    }
 }
 
 /// The code of a refusal.

@@ -50,4 +50,26 @@ mutants! {
     ReuseUnnoticed,
     /// A commit takes all that is there.
     BatchUnbounded,
+    /// An order is offered as soon as it is decided.
+    OrdersBeforeDurable,
+    /// An order is offered under another id after a restart.
+    OrderIdChanged,
+    /// A restart does not offer again what is outstanding.
+    OutboxForgotten,
+    /// The desk says that it has a result, and has not.
+    ResultUnheard,
+    /// A terminal never tells a result.
+    ResultDropped,
+    /// A terminal does what it is offered, although it did it before.
+    ExecutedIdsForgotten,
+    /// A terminal lets closes run out.
+    LateCloseExpires,
+    /// A close is worked out from what is left instead of from all.
+    SuccessiveShares,
+    /// The desk takes a signal with the number that it expects.
+    SignalGapAccepted,
+    /// A slave gets the orders of accounts that begin with its name.
+    WrongSlaveByPrefix,
+    /// What a replaced registration says is believed.
+    EpochUnchecked,
 }

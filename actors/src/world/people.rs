@@ -6,10 +6,17 @@ use super::invariants::{Checked, code, hold};
 use super::{Happening, World};
 use crate::journal::Fault;
 use crate::node::{Command, Order};
-use tidehelm_events::account;
+use super::masters::lots;
+use super::terminals::symbol;
+use rust_decimal::Decimal;
+use tidehelm_events::account::protection::{Action, Amount, Daily, Rules};
+use tidehelm_events::account::{self, AccountSettings};
 use tidehelm_events::answer::{Answer, BodyHash};
+use tidehelm_events::copy::settings::{Mapping, Mode, Overrides, SyncMode, Volume, WindDown};
+use tidehelm_events::copy::stop::StopDegree;
 use tidehelm_events::desk::{self, Access, AccessDenied, SessionEnd, Settings, StrangerRefused};
-use tidehelm_events::id::{CommandId, CredentialId, Principal, StreamId, UserName, Version};
+use tidehelm_events::id::{CommandId, CredentialId, Principal, Role, StreamId, UserName, Version};
+use tidehelm_events::money::{Factor, Money, Price};
 use tidehelm_events::reason::Reason;
 use tidehelm_events::time::{Span, Timestamp};
 
@@ -19,7 +26,9 @@ pub enum Sender {
     /// By its number in the list of what was asked.
     Caller(usize),
     /// A terminal's heartbeat: it waits for nothing, but hears when nobody knows it.
-    Beat(usize),
+    Beat { terminal: usize, epoch: u64, tag: u64 },
+    /// A terminal that waits for its answer on its connection.
+    Session { terminal: usize, tag: u64, epoch: u64, poll: bool },
     /// The desk itself.
     Desk,
 }
@@ -170,10 +179,7 @@ impl World {
                     self.agenda.plan(self.now + delay, Happening::Hear { asked, answer: Box::new(answer.clone()) });
                 }
             }
-            Sender::Beat(terminal) if code(&answer) == Some("account_unknown") => {
-                self.agenda.plan(self.now + 50 * MILLI, Happening::Register { terminal })
-            }
-            Sender::Beat(_) => {}
+            Sender::Beat { .. } | Sender::Session { .. } => {}
         }
         Ok(())
     }
@@ -198,7 +204,10 @@ impl World {
     }
 
     /// A fault is told at once; it says nothing about the command, which is sent again under the same id.
-    pub(super) fn fault(&mut self, parcel: Parcel, _: Fault) -> Checked {
+    pub(super) fn fault(&mut self, number: u64, parcel: Parcel, fault: Fault) -> Checked {
+        if let Sender::Session { terminal, tag, .. } = parcel.sender {
+            self.session_fault((number, terminal, tag), fault);
+        }
         self.counts.faults_told += u64::from(parcel.sender != Sender::Desk);
         if let Sender::Caller(asked) = parcel.sender {
             let soon = self.now + self.rng.between(50 * MILLI, 500 * MILLI);
@@ -221,12 +230,69 @@ impl World {
     pub(super) fn wish_for(&mut self, to: &StreamId) -> Command {
         match to {
             StreamId::Desk => Command::Desk(self.wish_for_desk()),
-            StreamId::Account(..) => Command::Account(match self.rng.below(10) {
-                0..=4 => account::Command::SetIntent { enabled: self.rng.permille(700) },
-                5..=7 => account::Command::Link { master: self.a_master(), enabled: true, settings: Box::default() },
-                _ => account::Command::Unlink { master: self.a_master(), wind_down: None, expected: None },
-            }),
+            StreamId::Account(Role::Master, _) => Command::Account(self.wish_for_master()),
+            StreamId::Account(Role::Slave, _) => Command::Account(self.wish_for_slave()),
         }
+    }
+
+    fn wish_for_master(&mut self) -> account::Command {
+        let name = self.rng.pick(&["Gold".to_string(), "Majors".to_string(), String::new()]);
+        match self.rng.below(20) {
+            0..=11 => account::Command::SetIntent { enabled: self.rng.permille(850) },
+            12..=13 => account::Command::CreateGroup { name, settings: self.overrides(), enabled: self.rng.permille(500) },
+            14..=15 => account::Command::ChangeGroup { name, settings: self.overrides(), enabled: None },
+            16 => account::Command::RemoveGroup,
+            17 => account::Command::Link { master: self.a_master(), enabled: true, settings: Box::default() },
+            _ => account::Command::ChangeSettings(self.account_settings()),
+        }
+    }
+
+    fn wish_for_slave(&mut self) -> account::Command {
+        let master = self.a_master();
+        match self.rng.below(40) {
+            0..=9 => account::Command::SetIntent { enabled: self.rng.permille(850) },
+            10..=25 => account::Command::Link { master, enabled: self.rng.permille(950), settings: self.overrides() },
+            26..=29 => account::Command::SwitchLink { master, enabled: self.rng.permille(800), expected: None },
+            30..=32 => account::Command::ChangeLink { master, settings: self.overrides(), enabled: None, expected: None },
+            33..=34 => {
+                let all = [WindDown::Keep, WindDown::CloseOnlyByPosition, WindDown::CloseOnlyBySymbol, WindDown::CloseNow];
+                let wind_down = self.rng.permille(800).then(|| self.rng.pick(&all));
+                account::Command::Unlink { master, wind_down, expected: None }
+            }
+            _ => account::Command::ChangeSettings(self.account_settings()),
+        }
+    }
+
+    /// Some of what can be set; mostly copying goes on.
+    fn overrides(&mut self) -> Box<Overrides> {
+        let factor = |hundredths| Factor::new(Decimal::new(hundredths, 2)).unwrap_or_default();
+        let mapping = Mapping { from: symbol("GOLD"), to: symbol("XAUUSD") };
+        let distance_max = Price::ZERO;
+        let volume = match self.rng.below(4) {
+            0 => Some(Volume::Fixed(lots(Decimal::new(self.rng.between(0, 400), 2)))),
+            1..=2 => Some(Volume::Multiplier(factor(self.rng.between(5, 300)))),
+            _ => None,
+        };
+        let sync = [SyncMode::Skip, SyncMode::MarketOrder { distance_max }, SyncMode::LimitOrder { expires_ms: 20_000 }];
+        Box::new(Overrides {
+            volume,
+            mode: self.rng.permille(80).then(|| self.rng.pick(&[Mode::Off, Mode::Observe, Mode::Live])),
+            reverse: self.rng.permille(200).then(|| self.rng.permille(500)),
+            copy_pending: self.rng.permille(100).then_some(false),
+            symbol_map: self.rng.permille(500).then(|| vec![mapping]),
+            sync_mode: self.rng.permille(500).then(|| self.rng.pick(&sync)),
+            wind_down: self.rng.permille(200).then(|| self.rng.pick(&[WindDown::CloseNow, WindDown::Keep])),
+            ..Overrides::default()
+        })
+    }
+
+    fn account_settings(&mut self) -> Box<AccountSettings> {
+        let copy = if self.rng.permille(300) { *self.overrides() } else { Overrides::default() };
+        let action = self.rng.pick(&[Action::BlockEntry, Action::CloseOnly, Action::Flatten]);
+        let amount = Amount::Money(Money::new(Decimal::from(self.rng.between(100, 900))).unwrap_or_default());
+        let daily_loss = self.rng.permille(300).then_some(Daily { amount, from: <_>::default(), action, lasts: <_>::default() });
+        let protection = Rules { daily_loss, ..Rules::default() };
+        Box::new(AccountSettings { copy, require_all_masters: self.rng.permille(300), protection })
     }
 
     fn wish_for_desk(&mut self) -> desk::Command {
@@ -235,7 +301,13 @@ impl World {
         let credential = CredentialId(self.rng.uuid());
         let old = self.a_credential();
         let expires_at = Timestamp(super::WALL_START + self.now) + Span::seconds(self.rng.between(1, 120));
-        match self.rng.below(22) {
+        match self.rng.below(27) {
+            22 => {
+                let degree = self.rng.pick(&[StopDegree::Pause, StopDegree::Cancel, StopDegree::Flatten]);
+                desk::Command::Stop { degree, reason: because("panic"), stop: self.rng.uuid() }
+            }
+            23..=25 => desk::Command::Resume { reason: because("over") },
+            26 => desk::Command::ChangeCopyDefaults(self.overrides()),
             0..=1 => desk::Command::Lock { reason: because("news") },
             2..=4 => desk::Command::Unlock { reason: because("over") },
             5 | 19..=21 => desk::Command::ChangeSettings(Settings {

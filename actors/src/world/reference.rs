@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use tidehelm_events::account::Event;
-use tidehelm_events::id::{AccountId, Role};
+use tidehelm_events::id::{AccountId, Role, StreamId};
 
 /// What is known of an account in one role.
 #[derive(Debug, Clone, Default)]
@@ -139,6 +139,12 @@ impl Reference {
     pub fn followers(&self, master: &AccountId) -> Vec<AccountId> {
         let follows = |facts: &&Facts| facts.follows.contains_key(master);
         self.slaves.iter().filter(|(_, facts)| follows(facts)).map(|(slave, _)| slave.clone()).collect()
+    }
+
+    /// The slave follows the master, and the link was not removed.
+    pub fn is_member(&self, slave: &StreamId, master: &AccountId) -> bool {
+        let StreamId::Account(Role::Slave, slave) = slave else { return false };
+        self.slaves.get(slave).and_then(|facts| facts.follows.get(master)).is_some_and(|link| !link.leaving)
     }
 
     pub fn expected(&self, role: Role, account: &AccountId) -> Expected {

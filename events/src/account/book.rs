@@ -2,14 +2,14 @@
 
 use super::event::{CopyDecided, Drift, Event, OrderAnswered, SignalTaken, StateHash};
 use crate::copy::book::{Copy, Leg, LegState, minus, plus};
-use crate::copy::Origin;
+use crate::copy::{Origin, Rule};
 use crate::id::AccountId;
 use crate::money::Lots;
 use crate::stream::Stamp;
 use crate::trade::{Change, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Ticket, Trade};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Results of so many past orders are known: a repeat of one is told from a stranger.
 pub const ANSWERED_MAX: usize = 256;
@@ -103,6 +103,8 @@ pub struct SlaveBook {
     pub snapshot_wanted: bool,
     /// How often in a row a copy was corrected without success, so that it is not tried for ever.
     pub corrections: BTreeMap<OrderId, u8>,
+    /// Copies whose close was held back on purpose: because the link was off, or until the master has nothing left in the symbol.
+    pub withheld: BTreeSet<(AccountId, Ticket)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,6 +140,11 @@ impl SlaveBook {
         self.outbox.values().any(|order| order.master.as_ref() == Some(master) && order.ticket == Some(ticket))
     }
 
+    /// Nothing is left of any copy of this master's trades, whether or not the master has some still.
+    pub fn is_done_with(&self, master: &AccountId) -> bool {
+        self.copies.get(master).is_none_or(|copies| copies.values().all(Copy::is_over))
+    }
+
     pub(super) fn remember(&mut self, event: &Event, at: &Stamp) {
         match event {
             Event::CopyDecided(decided) => self.decided(decided),
@@ -155,6 +162,9 @@ impl SlaveBook {
         let Some(copies) = self.copies.get_mut(&decided.master) else { return };
         if let Some(copy) = copies.get_mut(&decided.ticket) {
             (copy.master_lots, copy.master_left) = (decided.master_lots, decided.master_left);
+            if matches!(decided.plan.rule, Rule::ClosesOff | Rule::WaitsForSymbol) {
+                self.withheld.insert((decided.master.clone(), decided.ticket));
+            }
         }
         self.tidy(&decided.master, decided.ticket, !decided.orders.is_empty());
     }
@@ -183,6 +193,7 @@ impl SlaveBook {
                     let all = leg.opened();
                     leg.told_to_close = lots.map_or(all, |lots| plus([leg.told_to_close, lots]).min(all));
                 }
+                self.withheld.remove(&(master.clone(), ticket));
             }
         }
     }
@@ -190,6 +201,7 @@ impl SlaveBook {
     fn answered(&mut self, answered: &OrderAnswered, _: &Stamp) {
         let result = &answered.result;
         self.agreed = None;
+        self.snapshot_wanted |= result.outcome == Outcome::Unknown;
         let order = self.outbox.remove(&answered.seq);
         self.answered.retain(|known| known.order != result.order);
         self.answered.push_back(Answered { order: result.order, seq: answered.seq, outcome: result.outcome });
@@ -203,14 +215,32 @@ impl SlaveBook {
             None => self.copy_of(result.order).map(|(master, ticket, _)| (master.clone(), ticket)),
         };
         let Some((master, ticket)) = concerns else { return };
+        let closing = match order.as_ref().map(|order| &order.instruction) {
+            Some(Instruction::Close { of, .. }) => self.closing(*of),
+            _ => Closing::default(),
+        };
         if let Some(copy) = self.copies.get_mut(&master).and_then(|copies| copies.get_mut(&ticket)) {
             match order.as_ref().map(|order| &order.instruction) {
-                Some(Instruction::Close { of, lots }) => closed(copy, *of, *lots, result),
+                Some(Instruction::Close { of, lots }) => closed(copy, *of, *lots, result, &closing),
                 Some(Instruction::Modify { .. }) => modified(copy, result),
                 Some(Instruction::Open { .. }) | None => opened(copy, result),
             }
         }
         self.tidy(&master, ticket, false);
+    }
+
+    /// What the terminal was told of a leg and has not answered yet.
+    fn closing(&self, of: OrderId) -> Closing {
+        let mut closing = Closing::default();
+        for order in self.outbox.values() {
+            closing.opens |= order.id == of;
+            match &order.instruction {
+                Instruction::Close { of: leg, lots: Some(lots) } if *leg == of => closing.lots = plus([closing.lots, *lots]),
+                Instruction::Close { of: leg, lots: None } if *leg == of => closing.all = true,
+                _ => {}
+            }
+        }
+        closing
     }
 
     /// What the terminal has now counts, whatever it said before.
@@ -225,11 +255,22 @@ impl SlaveBook {
                 continue;
             };
             leg.ticket = drift.ticket.or(leg.ticket);
-            leg.filled = plus([leg.closed, drift.found]);
-            leg.told_to_close = leg.told_to_close.min(leg.filled).max(leg.closed);
-            leg.state = if drift.found == Lots::ZERO { LegState::Over } else { LegState::Open };
+            if drift.found == Lots::ZERO {
+                over(leg);
+            } else {
+                leg.filled = plus([leg.closed, drift.found]);
+                leg.told_to_close = leg.told_to_close.min(leg.filled).max(leg.closed);
+                leg.state = LegState::Open;
+            }
             self.tidy(&master, ticket, false);
         }
+    }
+
+    /// A link has ended: what is left of its copies is nobody's any more.
+    pub(super) fn forget(&mut self, master: &AccountId) {
+        let gone = self.copies.remove(master).unwrap_or_default();
+        self.corrections.retain(|order, _| gone.values().all(|copy| copy.leg(*order).is_none()));
+        self.withheld.retain(|(of, _)| of != master);
     }
 
     /// A copy is forgotten when neither side has anything left of it.
@@ -241,6 +282,7 @@ impl SlaveBook {
             && let Some(gone) = copies.remove(&ticket)
         {
             self.corrections.retain(|order, _| gone.leg(*order).is_none());
+            self.withheld.remove(&(master.clone(), ticket));
         }
         if copies.is_empty() {
             self.copies.remove(master);
@@ -255,34 +297,54 @@ fn opened(copy: &mut Copy, result: &OrderResult) {
     match result.outcome {
         Outcome::Placed => leg.state = LegState::Pending,
         Outcome::Filled | Outcome::Partial => {
-            leg.state = LegState::Open;
             leg.filled = result.lots.unwrap_or(leg.asked);
             leg.told_to_close = leg.told_to_close.min(leg.filled);
-            if leg.filled == Lots::ZERO {
-                leg.state = LegState::Over;
-            }
+            // A close that was answered first counts now.
+            leg.closed = leg.closed.min(leg.filled);
+            leg.state = if leg.closed == leg.filled { LegState::Over } else { LegState::Open };
         }
         Outcome::Rejected | Outcome::Expired | Outcome::Cancelled | Outcome::Nothing => leg.state = LegState::Over,
         Outcome::Unknown => leg.state = LegState::Unknown,
     }
 }
 
-fn closed(copy: &mut Copy, of: OrderId, lots: Option<Lots>, result: &OrderResult) {
+/// What is under way for a leg beside the answer at hand.
+#[derive(Debug, Default)]
+struct Closing {
+    /// Its opening order has no result yet.
+    opens: bool,
+    lots: Lots,
+    all: bool,
+}
+
+fn closed(copy: &mut Copy, of: OrderId, lots: Option<Lots>, result: &OrderResult, still: &Closing) {
     let Some(leg) = copy.legs.iter_mut().find(|leg| leg.order == of) else { return };
     match result.outcome {
         Outcome::Filled | Outcome::Partial => {
-            let what = result.lots.or(lots).unwrap_or(minus(leg.filled, leg.closed));
-            leg.closed = plus([leg.closed, what]).min(leg.filled);
-            leg.told_to_close = leg.told_to_close.max(leg.closed);
-            if leg.closed >= leg.filled && leg.state == LegState::Open {
-                leg.state = LegState::Over;
+            let base = leg.opened();
+            let what = result.lots.or(lots).unwrap_or(minus(base, leg.closed));
+            leg.closed = plus([leg.closed, what]).min(base);
+            let all = lots.is_none() && result.outcome == Outcome::Filled;
+            let gone = leg.closed >= leg.filled && leg.state == LegState::Open;
+            if gone || (all && !still.opens) {
+                over(leg);
             }
         }
-        Outcome::Cancelled | Outcome::Nothing => leg.state = LegState::Over,
+        // An open that is not answered yet says itself whether there was something.
+        Outcome::Cancelled | Outcome::Nothing if still.opens => {}
+        Outcome::Cancelled | Outcome::Nothing => over(leg),
         // It is still there; the next look at the copy tries again.
-        Outcome::Rejected | Outcome::Expired | Outcome::Placed => leg.told_to_close = leg.closed,
+        Outcome::Rejected | Outcome::Expired | Outcome::Placed => {}
         Outcome::Unknown => leg.state = LegState::Unknown,
     }
+    let told = if still.all { leg.opened() } else { plus([leg.closed, still.lots]).min(leg.opened()) };
+    leg.told_to_close = told.max(leg.closed);
+}
+
+/// Nothing of it is left, whoever closed it.
+fn over(leg: &mut Leg) {
+    leg.state = LegState::Over;
+    leg.closed = leg.filled;
 }
 
 fn modified(copy: &mut Copy, result: &OrderResult) {

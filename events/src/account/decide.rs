@@ -258,7 +258,7 @@ impl Account {
         }
     }
 
-    pub(super) fn stream(&self) -> StreamId {
+    pub(crate) fn stream(&self) -> StreamId {
         StreamId::Account(self.role, self.id.clone())
     }
 

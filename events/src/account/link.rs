@@ -103,9 +103,9 @@ impl Account {
 
     fn end_link(&self, master: &AccountId, wind_down: Option<WindDown>, seen: &Seen<'_>) -> Decision<Event> {
         let wind_down = wind_down.unwrap_or_else(|| self.effective(master, None, None, seen).wind_down.get());
-        let copies = self.slave_book.as_ref().and_then(|book| book.copies.get(master));
+        let done = self.slave_book.as_ref().is_none_or(|book| book.is_done_with(master));
         let mut events = vec![Event::LinkRemoved(LinkRemoved { master: master.clone(), wind_down })];
-        if wind_down == WindDown::Keep || copies.is_none() {
+        if wind_down == WindDown::Keep || done {
             events.push(Event::LinkEnded(LinkEnded { master: master.clone() }));
         }
         let mut decision = self.with_status(events, Vec::new(), seen);

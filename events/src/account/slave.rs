@@ -5,7 +5,7 @@ use super::command::{Refusal, SignalNote, Snapshot};
 use super::event::*;
 use super::state::{Account, Figures, Link};
 use crate::copy::book::{Copy, LegState};
-use crate::copy::plan;
+use crate::copy::{plan, symbol};
 use crate::copy::settings::{Effective, Layer, Mode, Overrides, WindDown, resolve};
 use crate::copy::{Ask, Block, Exposure, LinkFacts, Origin, Rule, SlaveFacts, StopDegree, wind};
 use crate::id::{AccountId, Position, Role};
@@ -15,12 +15,14 @@ use crate::reason::{RuntimeStatus, Warning};
 use crate::stream::{Decision, Seen, Stamp};
 use crate::time::Timestamp;
 use crate::trade::{Affixes, Change, Contract, Holding, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Stamps, Symbol, Ticket};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// So often in a row a copy that will not become what it should be is corrected; then somebody has to look.
 const CORRECTIONS_MAX: u8 = 5;
 const ERROR_MAX: usize = 200;
+/// No change of one trade makes more orders than this for its own copy.
+const ORDERS_A_CHANGE_MAX: u32 = 500;
 
 /// Names the orders that a slave's own state causes; with its order numbers, which are never given twice.
 const OWN_ORDERS: Uuid = Uuid::from_u128(0x3b0c_9a44_5d1e_4c0f_8d27_6f2e_11aa_70c3);
@@ -52,7 +54,7 @@ impl Account {
         let settings = self.effective_with(&note.master, note.group.as_deref(), note.settings.as_deref(), unsure, seen);
         let ticket = note.ticket();
         // A ticket that is opened anew is another trade.
-        let copy = book.copy(&note.master, ticket).filter(|copy| !(copy.is_over() && opens(&note.change)));
+        let copy = book.copy(&note.master, ticket).filter(|copy| !(copy.is_over() && opens_anew(note, copy)));
         let unknown = Unknown::default();
         let exposure = exposure(book);
         let block = self.block(seen);
@@ -89,12 +91,35 @@ impl Account {
             let of = Of { master: &note.master, ticket, signal: Some(note.signal), stamps: note.stamps, deadline };
             issue.order(id, instruction, reason, of);
         }
-        let last = note.master_left == Lots::ZERO && note.side.others_in_symbol == 0;
-        if let Some(copy) = copy.filter(|_| last && link.winding == Some(WindDown::CloseOnlyBySymbol)) {
-            let others = book.keyed().filter(|((of, other), _)| **of == note.master && *other != ticket);
-            for ((master, ticket), instruction) in wind::flatten_symbol(&copy.symbol, others) {
-                issue.own(instruction, OrderReason::WindDown, master, ticket);
-            }
+        if link.winding == Some(WindDown::CloseOnlyBySymbol) && note.side.others_in_symbol == 0 && note.master_left == Lots::ZERO {
+            self.close_waiting(note, copy, book, &settings, &slave, issue);
+        }
+    }
+
+    /// The master has nothing left in the symbol: the copies that waited for that are closed, whichever trade was the last.
+    fn close_waiting(
+        &self,
+        note: &SignalNote,
+        copy: Option<&Copy>,
+        book: &SlaveBook,
+        settings: &Effective<'_>,
+        slave: &SlaveFacts<'_>,
+        issue: &mut Issue<'_>,
+    ) {
+        let mapped = || {
+            let master = &note.before.as_ref()?.symbol;
+            let plain = symbol::plain(master, &note.side.affixes, settings);
+            Some(symbol::find(master, &plain, slave.affixes, slave.symbols, settings).ok()?.symbol)
+        };
+        let Some(symbol) = copy.map(|copy| &copy.symbol).or_else(mapped) else { return };
+        let waits = |((of, ticket), copy): &((&AccountId, Ticket), &Copy)| {
+            **of == note.master && *ticket != note.ticket() && copy.master_left == Lots::ZERO
+        };
+        let copies: Vec<_> = book.keyed().filter(waits).collect();
+        for (at, ((master, ticket), instruction)) in (ORDERS_A_CHANGE_MAX..).zip(wind::flatten_symbol(symbol, copies)) {
+            let id = OrderId::derive(note.cause, &self.id, note.index + at);
+            let of = Of { master, ticket, signal: Some(note.signal), stamps: note.stamps, deadline: None };
+            issue.order(id, instruction, OrderReason::WindDown, of);
         }
     }
 
@@ -187,10 +212,11 @@ impl Account {
         }
         let mut book = self.slave_book.as_deref().cloned().unwrap_or_default();
         book.follow(&decision.events);
-        for note in notes {
-            let winding = self.links.get(&note.master).is_some_and(|link| link.winding.is_some());
-            if winding && !book.copies.contains_key(&note.master) {
-                decision.events.push(Event::LinkEnded(LinkEnded { master: note.master.clone() }));
+        let masters: BTreeSet<&AccountId> = notes.iter().map(|note| &note.master).collect();
+        for master in masters {
+            let winding = self.links.get(master).is_some_and(|link| link.winding.is_some());
+            if winding && book.is_done_with(master) {
+                decision.events.push(Event::LinkEnded(LinkEnded { master: master.clone() }));
             }
         }
     }
@@ -222,13 +248,15 @@ impl Account {
         if let Some((master, ticket)) = concerned {
             let mut small = book.about(&master, ticket);
             small.follow(&issue.decision.events);
-            self.settle(&small, &master, ticket, &mut issue);
-            let ended = small.copies.is_empty() && book.copies.get(&master).is_none_or(|copies| copies.len() <= 1);
+            self.settle(&small, &master, ticket, seen, &mut issue);
+            let mut others = book.copies.get(&master).into_iter().flatten().filter(|(other, _)| **other != ticket);
+            let ended = small.is_done_with(&master) && others.all(|(_, copy)| copy.is_over());
             if ended && self.links.get(&master).is_some_and(|link| link.winding.is_some()) {
                 issue.decision.events.push(Event::LinkEnded(LinkEnded { master }));
             }
         }
         if outcome == Outcome::Unknown {
+            issue.decision.effects.push(Effect::SnapshotDue { stream: self.stream() });
             issue.decision.events.extend(self.warn(Warning::OrderUnproven, "a terminal cannot prove what became of an order"));
         }
         let decision = issue.decision;
@@ -254,12 +282,16 @@ impl Account {
         }
     }
 
-    /// Once nothing is under way for a copy, what is more than it should be is closed.
-    fn settle(&self, book: &SlaveBook, master: &AccountId, ticket: Ticket, issue: &mut Issue<'_>) {
-        if book.is_under_way(master, ticket) {
+    /// Once nothing is under way for a copy, what is more than it should be is closed; where everything is to go, all of it.
+    fn settle(&self, book: &SlaveBook, master: &AccountId, ticket: Ticket, seen: &Seen<'_>, issue: &mut Issue<'_>) {
+        if book.is_under_way(master, ticket) || book.withheld.contains(&(master.clone(), ticket)) {
             return;
         }
         let Some(copy) = book.copy(master, ticket) else { return };
+        let winding = self.links.get(master).and_then(|link| link.winding);
+        let all = seen.stopped == Some(StopDegree::Flatten) || winding == Some(WindDown::CloseNow);
+        let without_master = Copy { master_left: Lots::ZERO, ..copy.clone() };
+        let copy = if all { &without_master } else { copy };
         let contract = self.identity.as_ref().and_then(|identity| identity.contracts.get(&copy.symbol));
         let instructions = wind::settle(copy, contract);
         if instructions.is_empty() {
@@ -297,9 +329,9 @@ impl Account {
         next.follow(&issue.decision.events);
         let held: Vec<(AccountId, Ticket)> =
             next.all_copies().map(|(master, ticket, _)| (master.clone(), ticket)).collect();
-        held.iter().for_each(|(master, ticket)| self.settle(&next, master, *ticket, &mut issue));
+        held.iter().for_each(|(master, ticket)| self.settle(&next, master, *ticket, seen, &mut issue));
         for (master, link) in &self.links {
-            if link.winding.is_some() && !next.copies.contains_key(master) {
+            if link.winding.is_some() && next.is_done_with(master) {
                 issue.decision.events.push(Event::LinkEnded(LinkEnded { master: master.clone() }));
             }
         }
@@ -330,14 +362,15 @@ impl Account {
         self.warn(Warning::LogBehindTerminal, why)
     }
 
-    pub(super) fn stop(&self, degree: StopDegree, stop: Uuid, seen: &Seen<'_>) -> Decision<Event> {
+    pub(crate) fn stop(&self, degree: StopDegree, stop: Uuid, seen: &Seen<'_>) -> Decision<Event> {
         let new = SlaveBook::default();
         let book = self.slave_book.as_deref().unwrap_or(&new);
         let mut issue = Issue::new(self, book, seen);
         let mut index = 0;
         for ((master, ticket), instruction) in wind::stop(degree, book.keyed()) {
             let of = Of { master, ticket, signal: None, stamps: Stamps::default(), deadline: None };
-            issue.order(OrderId::derive(stop, &self.id, index), instruction, OrderReason::Stop, of);
+            let id = OrderId::ending(stop, &self.id, target(&instruction));
+            issue.order(id, instruction, OrderReason::Stop, of);
             index += 1;
         }
         issue.decision.events.insert(0, Event::StopTaken(StopTaken { degree, orders: index }));
@@ -396,7 +429,7 @@ impl SlaveBook {
             match event {
                 Event::CopyDecided(_) | Event::OrderIssued(_) | Event::OrderAnswered(_) => self.remember(event, &at),
                 Event::SnapshotTaken(snapshot) => self.correct(&snapshot.drifted, snapshot.agreed),
-                Event::LinkEnded(ended) => drop(self.copies.remove(&ended.master)),
+                Event::LinkEnded(ended) => self.forget(&ended.master),
                 _ => {}
             }
         }
@@ -414,6 +447,7 @@ impl SlaveBook {
             outbox: self.outbox.iter().filter(|(_, order)| concerns(order)).map(|(seq, order)| (*seq, order.clone())).collect(),
             copies,
             corrections: self.corrections.clone(),
+            withheld: self.withheld.iter().filter(|(of, at)| (of, *at) == (master, ticket)).cloned().collect(),
             ..SlaveBook::default()
         }
     }
@@ -521,7 +555,7 @@ fn unplaced(account: &Account, seen: &Seen<'_>) -> Stamp {
 /// Each order's position by itself.
 fn compare_hedging(book: &SlaveBook, snapshot: &Snapshot) -> (Vec<Drift>, Vec<Ticket>) {
     let mut drifted = Vec::new();
-    let mut known: std::collections::BTreeSet<Ticket> = std::collections::BTreeSet::new();
+    let mut known: BTreeSet<Ticket> = BTreeSet::new();
     for (master, ticket, copy) in book.all_copies() {
         let busy = book.is_under_way(master, ticket);
         for leg in &copy.legs {
@@ -554,7 +588,7 @@ fn compare_hedging(book: &SlaveBook, snapshot: &Snapshot) -> (Vec<Drift>, Vec<Ti
 fn compare_netting(book: &SlaveBook, snapshot: &Snapshot) -> (Vec<Drift>, Vec<Ticket>) {
     let mut drifted = Vec::new();
     let busy = |copy: &Copy| copy.legs.iter().any(|leg| matches!(leg.state, LegState::Sent)) || !book.outbox.is_empty();
-    let mut symbols: std::collections::BTreeSet<&crate::trade::Symbol> = std::collections::BTreeSet::new();
+    let mut symbols: BTreeSet<&crate::trade::Symbol> = BTreeSet::new();
     for (_, _, copy) in book.all_copies() {
         symbols.insert(&copy.symbol);
         let there = snapshot.trades.iter().any(|shown| shown.trade.symbol == copy.symbol);
@@ -569,6 +603,7 @@ fn compare_netting(book: &SlaveBook, snapshot: &Snapshot) -> (Vec<Drift>, Vec<Ti
     (drifted, snapshot.trades.iter().filter(stranger).map(|shown| shown.trade.ticket).collect())
 }
 
-fn opens(change: &Change) -> bool {
-    matches!(change, Change::Open(_))
+/// The master's pending order was filled: that opens again only what never was.
+fn opens_anew(note: &SignalNote, copy: &Copy) -> bool {
+    matches!(note.change, Change::Open(_)) && (note.before.is_none() || copy.opened() == Lots::ZERO)
 }

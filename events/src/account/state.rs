@@ -319,7 +319,7 @@ impl Account {
             Event::LinkEnded(ended) => {
                 assert!(self.links.remove(&ended.master).is_some(), "{:?} ended a link twice", self.id);
                 if let Some(book) = &mut self.slave_book {
-                    book.copies.remove(&ended.master);
+                    book.forget(&ended.master);
                 }
             }
             Event::MasterNoted(note) => {

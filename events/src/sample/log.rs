@@ -3,7 +3,7 @@
 use super::*;
 use crate::commit::{Commit, Head, Reacted, Sealing, pack};
 use crate::id::{Epoch, NodeId, Role, StreamId};
-use crate::react::{Reaction, reactions};
+use crate::react::{Effect, Reaction, reactions};
 use crate::stream::{Decision, Stream};
 use crate::truth::Times;
 use crate::view::Fold;
@@ -15,13 +15,15 @@ pub enum Wish {
     Account(account::Command),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Log {
     pub fold: Fold,
     pub commits: Vec<Commit>,
     pub records: Vec<Record>,
     pub head: Head,
     pub now: Timestamp,
+    /// What left the desk, in order.
+    pub effects: Vec<Effect>,
     committed: usize,
     names: Vec<(StreamNo, StreamId)>,
 }
@@ -47,7 +49,8 @@ impl Log {
         let mut owed = VecDeque::new();
         self.append(to, events, None, &mut owed);
         while let Some(reaction) = owed.pop_front() {
-            let events = self.decide(&reaction.to, Wish::Account(reaction.command.clone()))?;
+            let command = Wish::Account(reaction.command.clone());
+            let events = self.decide(&reaction.to, command).unwrap_or_else(|no| panic!("{reaction:?} was refused: {no:?}"));
             self.append(&reaction.to.clone(), events, Some(&reaction), &mut owed);
         }
         Ok(self.records.len() - before)
@@ -78,7 +81,7 @@ impl Log {
         self.names.clear();
     }
 
-    fn decide(&self, to: &StreamId, wish: Wish) -> Result<Vec<Event>, Denial> {
+    fn decide(&mut self, to: &StreamId, wish: Wish) -> Result<Vec<Event>, Denial> {
         let unopened = desk::Desk::default();
         let truth = &self.fold.truth;
         let (received_at, sent_at) = (self.now - Span::millis(3), self.now - Span::millis(50));
@@ -87,12 +90,14 @@ impl Log {
             (StreamId::Desk, Wish::Desk(command)) => {
                 let new = desk::Desk::default();
                 let decided = truth.desk().unwrap_or(&new).decide(command, &seen).map_err(|no| no.denial())?;
+                self.effects.extend(decided.effects);
                 Ok(decided.events.into_iter().map(Event::Desk).collect())
             }
             (StreamId::Account(role, id), Wish::Account(command)) => {
                 let new = account::Account::new(*role, id.clone());
                 let known = truth.account(to).unwrap_or(&new);
-                let Decision { events, .. } = known.decide(command, &seen).map_err(|no| no.denial())?;
+                let Decision { events, effects } = known.decide(command, &seen).map_err(|no| no.denial())?;
+                self.effects.extend(effects);
                 Ok(events.into_iter().map(Event::Account).collect())
             }
             (to, wish) => panic!("{wish:?} is not for {to}"),

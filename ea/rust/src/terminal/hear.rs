@@ -144,7 +144,7 @@ impl Terminal {
         }
         let Some(asked) = self.asked.remove(&tag) else { return };
         match refused.code.as_str() {
-            code::EPOCH_SUPERSEDED => {
+            code::EPOCH_SUPERSEDED if asked.epoch > 0 => {
                 self.show(Shown::Refused("epoch", refused));
                 self.away(now);
                 self.enter(Phase::Gone);

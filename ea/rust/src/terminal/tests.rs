@@ -512,7 +512,8 @@ fn orders_are_begun_in_the_order_of_their_numbers_and_wait_for_what_they_are_abo
 
 #[test]
 fn the_terminal_has_limits_of_its_own_and_closes_know_none() {
-    let table: [(&str, Outcome, fn(&mut World)); 4] = [
+    type Case = (&'static str, Outcome, fn(&mut World));
+    let table: [Case; 4] = [
         ("deadline", Outcome::Expired, |world| {
             world.desk.outbox.iter_mut().for_each(|order| order.deadline = Some(Timestamp(1)))
         }),

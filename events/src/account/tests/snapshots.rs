@@ -1,0 +1,263 @@
+//! What terminals hold against what the desk thinks they hold.
+
+use super::scene::{Scene, pair};
+use std::fmt::Write;
+
+#[test]
+fn a_difference_is_said_once_and_a_snapshot_becomes_changes_that_are_copied() {
+    pair().plays(
+        "M open 1 buy EURUSD 0.5
+         > S 1: copied
+         > S #1 buy EURUSD 0.5
+         M open 2 buy EURUSD 1
+         > S 2: copied
+         > S #2 buy EURUSD 1
+         S fills #1
+         S fills #2
+         M beats: 2 buy EURUSD 0.4 sl 1.05, 3 sell GBPUSD 0.1
+         > M differs
+         > M is asked for all
+         M beats: 2 buy EURUSD 0.4 sl 1.05, 3 sell GBPUSD 0.1
+         M holds 2 buy EURUSD 0.4 sl 1.05, 3 sell GBPUSD 0.1
+         > M told all
+         > M shows close 1
+         > M shows close 2 to 0.4
+         > M shows modify 2 sl 1.05
+         > M shows open 3 0.1
+         > S 1: copied
+         > S #3 close #1 (sync)
+         > S 2: copied
+         > S #4 close #2 0.6 (sync)
+         > S 2: copied
+         > S #5 modify #2 sl 1.05 (sync)
+         > S 3: sync_off
+         M beats: 2 buy EURUSD 0.4 sl 1.05, 3 sell GBPUSD 0.1",
+    );
+}
+
+#[test]
+fn a_hash_counts_only_where_both_are_at_the_same_signal() {
+    pair().plays(
+        "M open 1 buy EURUSD 0.5
+         > S 1: copied
+         > S #1 buy EURUSD 0.5
+         M beats: through 0
+         M beats: 1 buy EURUSD 0.5, 2 buy EURUSD 0.5 through 2
+         M beats
+         M beats: 1 buy EURUSD 0.5
+         M beats:
+         > M differs
+         > M is asked for all",
+    );
+}
+
+#[test]
+fn a_snapshot_that_is_older_or_doubled_is_refused() {
+    pair().plays(
+        "M open 1 buy EURUSD 0.5
+         > S 1: copied
+         > S #1 buy EURUSD 0.5
+         M holds 1 buy EURUSD 0.5 through 0
+         > refused snapshot_stale
+         M holds 1 buy EURUSD 0.5 through 2
+         > refused snapshot_stale
+         M holds 1 buy EURUSD 0.5, 1 buy EURUSD 0.5
+         > refused snapshot_doubled
+         M holds 1 buy EURUSD 0.5
+         > M told all",
+    );
+}
+
+/// what we know | what the terminal shows | the changes
+const CAUGHT_UP: &str = "
+    buy EURUSD 0.5 sl 1.05           | buy EURUSD 0.5 sl 1.05          |
+    buy EURUSD 0.5 sl 1.05           | buy EURUSD 0.5                  | modify 1 no levels
+    buy EURUSD 0.5                   | buy EURUSD 0.5 sl 1.05 tp 1.2   | modify 1 sl 1.05 tp 1.2
+    buy EURUSD 0.5                   | buy EURUSD 0.7                  | modify 1 no levels lots 0.7
+    buy EURUSD 0.5                   | buy EURUSD 0.2                  | close 1 to 0.2
+    buy EURUSD 0.5 limit at 1.09     | buy EURUSD 0.5 limit at 1.08    | modify 1 at 1.08 no levels
+    buy EURUSD 0.5 limit at 1.09     | buy EURUSD 0.5 at 1.09          | open 1 0.5
+    buy EURUSD 0.5 limit at 1.09     | buy EURUSD 0.5 stop at 1.11     | close 1, open 1 0.5
+    buy EURUSD 0.5                   | sell EURUSD 0.5                 | close 1, open 1 0.5
+    buy EURUSD 0.5                   | buy GBPUSD 0.5                  | close 1, open 1 0.5
+    buy EURUSD 0.5                   | buy EURUSD 0.5 limit            | close 1, open 1 0.5
+    buy EURUSD 0.5                   |                                 | close 1
+";
+
+#[test]
+fn what_a_master_shows_is_led_to_by_changes() {
+    let mut count = 0;
+    for row in CAUGHT_UP.lines().filter(|row| row.contains('|')) {
+        let parts: Vec<&str> = row.split('|').map(str::trim).collect();
+        let &[known, shown, changes] = parts.as_slice() else { panic!("{row}") };
+        let mut scene = Scene::new(&format!("master M\nM open 1 {known}"));
+        let shown = if shown.is_empty() { String::new() } else { format!("1 {shown}") };
+        let changes: String = changes
+            .split(", ")
+            .filter(|change| !change.is_empty())
+            .map(|change| format!("\n> M shows {change}"))
+            .collect();
+        scene
+            .plays(&format!("M holds {shown}\n> M told all{changes}\nM beats: {shown}\nM holds {shown}\n> M told all"));
+        count += 1;
+    }
+    assert_eq!(count, 12);
+}
+
+#[test]
+fn two_hundred_positions_are_told_and_followed() {
+    let mut scene = Scene::new("master M\nslave S of M {\"sync_mode\":{\"market_order\":{\"distance_max\":\"0\"}}}");
+    let list = |skip: u64| {
+        let mut list = String::new();
+        for ticket in (1..=200u64).filter(|ticket| ticket % skip != 0) {
+            write!(list, "{ticket} buy EURUSD 0.{:02},", ticket % 90 + 1).unwrap();
+        }
+        list
+    };
+    scene.does(&format!("M holds {}", list(1000))).unwrap();
+    assert_eq!((scene.book("S").outbox.len(), scene.book("S").all_copies().count()), (200, 200));
+    for seq in 1..=200 {
+        scene.does(&format!("S fills #{seq}")).unwrap();
+    }
+    scene.does(&format!("M holds {}", list(2))).unwrap();
+    let closed: Vec<u64> = scene.book("S").outbox.values().map(|order| order.ticket.unwrap().0).collect();
+    assert_eq!(closed, (1..=100).map(|half| half * 2).collect::<Vec<_>>());
+    scene.plays(&format!("M beats: {}", list(2)));
+}
+
+#[test]
+fn a_slaves_difference_is_seen_when_nothing_is_under_way() {
+    pair().plays(
+        "M open 1 buy EURUSD 0.5
+         > S 1: copied
+         > S #1 buy EURUSD 0.5
+         S beats: 
+         S fills #1
+         S beats: 801 buy EURUSD 0.5
+         S beats: 801 buy EURUSD 0.5
+         S beats:
+         > S differs
+         > S is asked for all
+         S beats:
+         S holds
+         > S told all, 0 instead of 0.5
+         S beats:
+         M close 1
+         > S 1: copy_over",
+    );
+}
+
+/// the terminal holds | what is said, and what follows when the master closes all
+const HELD: &str = "
+    801 buy EURUSD 0.5 #1                            | told all                                                   | #2 close #1
+    801 buy EURUSD 0.5                               | told all                                                   | #2 close #1
+    801 buy EURUSD 0.3 #1                            | told all, 0.3 instead of 0.5; warns volume_drift           | #2 close #1
+    801 buy EURUSD 0.7 #1                            | told all, 0.7 instead of 0.5; warns volume_drift           | #2 close #1
+                                                     | told all, 0 instead of 0.5                                 |
+    801 buy EURUSD 0.5 #1, 9 sell GBPUSD 1           | told all, strange 9; warns unknown_position                | #2 close #1
+    801 buy EURUSD 0.5 #1, 9 sell GBPUSD 1 #x        | told all, strange 9; warns unknown_position                | #2 close #1
+    77 buy EURUSD 0.5 #1                             | told all                                                   | #2 close #1
+";
+
+#[test]
+fn what_a_slave_holds_counts() {
+    let mut count = 0;
+    for row in HELD.lines().filter(|row| row.contains('|')) {
+        let parts: Vec<&str> = row.split('|').map(str::trim).collect();
+        let &[held, said, end] = parts.as_slice() else { panic!("{row}") };
+        let mut scene = Scene::new("master M\nslave S of M\nM open 1 buy EURUSD 0.5\nS fills #1");
+        let said: String = said.split("; ").map(|said| format!("\n> S {said}")).collect();
+        scene.plays(&format!("S holds {held}{said}"));
+        scene.plays(&match end {
+            "" => "M close 1\n> S 1: copy_over".to_string(),
+            end => format!("M close 1\n> S 1: copied\n> S {end}"),
+        });
+        count += 1;
+    }
+    assert_eq!(count, 8);
+}
+
+#[test]
+fn a_snapshot_leaves_alone_what_is_under_way() {
+    let mut scene = pair();
+    scene.plays(
+        "M open 1 buy EURUSD 0.5
+         > S 1: copied
+         > S #1 buy EURUSD 0.5
+         S holds
+         > S told all
+         S holds 801 buy EURUSD 0.5 #1
+         > S told all
+         S fills #1
+         M close 1
+         > S 1: copied
+         > S #2 close #1
+         S holds
+         > S told all
+         S fills #2",
+    );
+    assert!(scene.book("S").copies.is_empty());
+}
+
+#[test]
+fn strangers_are_forgotten_when_they_are_gone() {
+    pair().plays(
+        "S holds 9 sell GBPUSD 1
+         > S told all, strange 9
+         > S warns unknown_position
+         S holds 9 sell GBPUSD 1
+         > S told all, strange 9
+         S holds
+         > S told all
+         > S clears unknown_position",
+    );
+}
+
+/// One position a symbol: what is left of it counts for all copies in it.
+#[test]
+fn a_netting_slave_is_compared_by_symbol() {
+    Scene::new("master M\nmaster M_2\nslave S of M netting\nS follows M_2").plays(
+        "M open 1 buy EURUSD 0.5
+         > S 1: copied
+         > S #1 buy EURUSD 0.5
+         M_2 open 1 buy EURUSD 0.3
+         > S 1: copied
+         > S #2 buy EURUSD 0.3
+         S fills #1
+         S fills #2
+         S holds 7 buy EURUSD 0.8, 8 buy GBPUSD 1
+         > S told all, strange 8
+         > S warns unknown_position
+         S holds
+         > S told all, 0 instead of 0.5, 0 instead of 0.3
+         > S clears unknown_position
+         M close 1
+         > S 1: copy_over",
+    );
+}
+
+#[test]
+fn a_terminal_that_is_ahead_of_the_log_is_only_watched_until_it_has_told_all() {
+    pair().plays(
+        "M open 1 buy EURUSD 0.5
+         > S 1: copied
+         > S #1 buy EURUSD 0.5
+         S fills #1
+         S acks 1
+         S acks 9
+         > S warns log_behind_terminal
+         S acks 9
+         M open 2 buy EURUSD 0.5
+         > S 2: observed
+         M close 1
+         > S 1: copied
+         > S #2 close #1
+         S holds 9 buy EURUSD 0.5 #x
+         > S told all, strange 9
+         > S warns unknown_position
+         > S clears log_behind_terminal
+         M open 3 buy EURUSD 0.5
+         > S 3: copied
+         > S #3 buy EURUSD 0.5",
+    );
+}

@@ -1,0 +1,326 @@
+//! What an event means to those who watch: which things look different now, and what happened that is told by itself.
+//!
+//! A *thing* (an account, a member …) is told whole, as it is when it is told, so that a watcher needs only the newest message
+//! about each. A *happening* (anything that the log keeps for ever) is told once, in order. To add a kind of event is to add a
+//! line to [`touches`] or [`happening`]; a record that touches nothing is told as a happening or not at all.
+
+use crate::account;
+use crate::desk;
+use crate::envelope::Class;
+use crate::event::Event;
+use crate::id::{AccountId, Role, StreamId};
+use crate::truth::Truth;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a watcher may want to hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// The desk itself: its lock and its settings.
+    Desk,
+    Accounts,
+    /// Trade groups and their members.
+    Groups,
+    /// Business events as they are in the log.
+    Events,
+}
+
+impl Topic {
+    pub const ALL: &'static [Topic] = &[Topic::Desk, Topic::Accounts, Topic::Groups, Topic::Events];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Topic::Desk => "desk",
+            Topic::Accounts => "accounts",
+            Topic::Groups => "groups",
+            Topic::Events => "events",
+        }
+    }
+}
+
+/// A set of topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Topics(u8);
+
+impl Topics {
+    pub const NONE: Topics = Topics(0);
+
+    pub fn all() -> Self {
+        Topic::ALL.iter().copied().collect()
+    }
+    pub fn has(self, topic: Topic) -> bool {
+        self.0 & (1 << topic as u8) != 0
+    }
+    /// True if everything of `other` is in it.
+    pub fn covers(self, other: Topics) -> bool {
+        other.0 & !self.0 == 0
+    }
+    pub fn iter(self) -> impl Iterator<Item = Topic> {
+        Topic::ALL.iter().copied().filter(move |topic| self.has(*topic))
+    }
+}
+impl FromIterator<Topic> for Topics {
+    fn from_iter<I: IntoIterator<Item = Topic>>(topics: I) -> Self {
+        topics.into_iter().fold(Topics::NONE, |set, topic| Topics(set.0 | 1 << topic as u8))
+    }
+}
+
+/// Something that is told whole.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Thing {
+    Desk,
+    Settings,
+    Account(Role, AccountId),
+    /// A master with its settings.
+    Group(AccountId),
+    /// One link.
+    Member {
+        slave: AccountId,
+        master: AccountId,
+    },
+}
+
+impl Thing {
+    pub fn topic(&self) -> Topic {
+        match self {
+            Thing::Desk | Thing::Settings => Topic::Desk,
+            Thing::Account(..) => Topic::Accounts,
+            Thing::Group(_) | Thing::Member { .. } => Topic::Groups,
+        }
+    }
+}
+
+/// How an event changes what a watcher sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Touch {
+    Changed(Thing),
+    /// It was not there before.
+    Added(Thing),
+    /// Only figures that come again and again: told at leisure.
+    Figures(Thing),
+    /// Every link that a slave has.
+    MembersOf(AccountId),
+}
+
+/// The things that look different after an event. More than look different do no harm, fewer do.
+pub fn touches(stream: &StreamId, event: &Event) -> Vec<Touch> {
+    use Touch::{Added, Changed, Figures, MembersOf};
+    use account::Event as Of;
+    match (stream, event) {
+        (StreamId::Account(role, id), Event::Account(event)) => {
+            let account = Thing::Account(*role, id.clone());
+            let member = |master: &AccountId| Thing::Member { slave: id.clone(), master: master.clone() };
+            match (role, event) {
+                (_, Of::HeartbeatSeen(_) | Of::QuoteSeen(_)) => vec![Figures(account)],
+                (_, Of::SignalTaken(_) | Of::StateDiffered(_) | Of::SnapshotTaken(_) | Of::StopTaken(_)) => {
+                    vec![Figures(account)]
+                }
+                (_, Of::CopyDecided(decided)) => vec![Figures(account), Figures(member(&decided.master))],
+                (_, Of::OrderIssued(issued)) => {
+                    let of = issued.order.master.as_ref().map(|master| Figures(member(master)));
+                    [Some(Figures(account)), of].into_iter().flatten().collect()
+                }
+                (_, Of::OrderAnswered(_)) => vec![Figures(account)],
+                (_, Of::LinkSwitched(account::LinkSwitched { master, .. })
+                    | Of::LinkChanged(account::LinkChanged { master, .. })
+                    | Of::LinkStatusChanged(account::LinkStatusChanged { master, .. })) => {
+                    vec![Changed(account), Changed(member(master))]
+                }
+                (_, Of::LinkEnded(ended)) => vec![Changed(account), Changed(member(&ended.master))],
+                (_, Of::MasterNoted(note)) => vec![Changed(account), Changed(member(&note.master))],
+                (_, Of::LinkAdded(link)) => {
+                    vec![Changed(account), MembersOf(id.clone()), Added(member(&link.master))]
+                }
+                (_, Of::LinkRemoved(link)) => {
+                    vec![Changed(account), MembersOf(id.clone()), Changed(member(&link.master))]
+                }
+                (Role::Master, _) => vec![Changed(account), Changed(Thing::Group(id.clone()))],
+                (Role::Slave, _) => vec![Changed(account), MembersOf(id.clone())],
+            }
+        }
+        (StreamId::Desk, Event::Desk(desk::Event::SettingsChanged(_) | desk::Event::Opened(_))) => {
+            vec![Changed(Thing::Settings), Changed(Thing::Desk)]
+        }
+        (
+            StreamId::Desk,
+            Event::Desk(
+                desk::Event::Locked(_) | desk::Event::Unlocked(_) | desk::Event::Stopped(_) | desk::Event::Resumed(_),
+            ),
+        ) => vec![Changed(Thing::Desk)],
+        (StreamId::Desk, Event::Desk(desk::Event::CopyDefaultsChanged(_))) => vec![Changed(Thing::Settings)],
+        _ => Vec::new(),
+    }
+}
+
+/// Topic and type of the message that tells an event by itself; none for what is told as a thing only.
+pub fn happening(event: &Event) -> Option<(Topic, &'static str)> {
+    match event {
+        Event::Account(account::Event::SignalTaken(_)) => return Some((Topic::Events, "signal_received")),
+        Event::Account(account::Event::CopyDecided(_)) => return Some((Topic::Events, "copy_decided")),
+        Event::Account(account::Event::OrderAnswered(_)) => return Some((Topic::Events, "order_result")),
+        _ => {}
+    }
+    match event.class() {
+        Class::Business => Some((Topic::Events, "event")),
+        Class::Volume | Class::Telemetry => None,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    Changed,
+    Added,
+}
+
+/// What has changed and is not told yet: each thing once, however often it changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    things: BTreeMap<Thing, How>,
+    figures: BTreeSet<Thing>,
+    members_of: BTreeSet<AccountId>,
+}
+
+impl Changes {
+    pub fn take_in(&mut self, stream: &StreamId, event: &Event) {
+        for touch in touches(stream, event) {
+            match touch {
+                Touch::Changed(thing) => {
+                    self.things.entry(thing).or_insert(How::Changed);
+                }
+                Touch::Added(thing) => {
+                    self.things.insert(thing, How::Added);
+                }
+                Touch::Figures(thing) => {
+                    self.figures.insert(thing);
+                }
+                Touch::MembersOf(slave) => {
+                    self.members_of.insert(slave);
+                }
+            }
+        }
+    }
+
+    pub fn figures(&self) -> usize {
+        self.figures.len()
+    }
+
+    /// Takes out what is to be told now. Figures wait, unless their thing is told anyway or `with_figures` says so. `truth` is
+    /// a state at or after the events that were taken in.
+    pub fn told(&mut self, truth: &Truth, with_figures: bool) -> BTreeMap<Thing, How> {
+        let mut things = std::mem::take(&mut self.things);
+        for slave in std::mem::take(&mut self.members_of) {
+            let masters =
+                truth.account(&StreamId::slave(&slave)).into_iter().flat_map(|account| account.members().map(|(master, _)| master));
+            for master in masters {
+                let member = Thing::Member { slave: slave.clone(), master: master.clone() };
+                things.entry(member).or_insert(How::Changed);
+            }
+        }
+        if with_figures {
+            for thing in std::mem::take(&mut self.figures) {
+                things.entry(thing).or_insert(How::Changed);
+            }
+        } else {
+            self.figures.retain(|thing| !things.contains_key(thing));
+        }
+        things
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{self, account_id};
+
+    fn account(role: Role, id: &str) -> Thing {
+        Thing::Account(role, account_id(id))
+    }
+    fn member(slave: &str, master: &str) -> Thing {
+        Thing::Member { slave: account_id(slave), master: account_id(master) }
+    }
+
+    /// What comes so often that it is told at leisure.
+    const QUIET: [&str; 9] = [
+        "heartbeat_seen",
+        "quote_seen",
+        "signal_taken",
+        "state_differed",
+        "snapshot_taken",
+        "copy_decided",
+        "order_issued",
+        "order_answered",
+        "stop_taken",
+    ];
+
+    #[test]
+    fn an_event_of_an_account_touches_the_account() {
+        for event in sample::account_events() {
+            for role in [Role::Master, Role::Slave] {
+                let stream = StreamId::Account(role, account_id("A_1"));
+                let own = account(role, "A_1");
+                let touches = touches(&stream, &Event::Account(event.clone()));
+                let quiet = QUIET.contains(&event.kind().name);
+                let expected = if quiet { Touch::Figures(own) } else { Touch::Changed(own) };
+                assert_eq!(touches.first(), Some(&expected), "{event:?}");
+                let rest = touches.iter().skip(1).all(|touch| matches!(touch, Touch::Figures(_)));
+                assert!(!quiet || rest, "what comes again and again is told at leisure: {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_log_keeps_for_ever_is_told_by_itself_and_a_heartbeat_is_not() {
+        for event in sample::events() {
+            let word = match event.kind().name {
+                "signal_taken" => "signal_received",
+                "copy_decided" => "copy_decided",
+                "order_answered" => "order_result",
+                _ => "event",
+            };
+            let expected = (event.class() == Class::Business).then_some((Topic::Events, word));
+            assert_eq!(happening(&event), expected, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn a_thing_that_changed_often_is_told_once_and_stays_new() {
+        let slave = StreamId::slave(&account_id("B_1"));
+        let mut log = sample::log::Log::new();
+        log.account(&slave, account::Command::Link { master: account_id("A_1"), enabled: true, settings: Box::default() }).unwrap();
+        let mut changes = Changes::default();
+        for record in &log.records {
+            changes.take_in(log.fold.truth.names().get(record.stream).unwrap(), &record.event);
+        }
+        let told = changes.told(&log.fold.truth, false);
+        let expected = [
+            (Thing::Desk, How::Changed),
+            (Thing::Settings, How::Changed),
+            (account(Role::Slave, "B_1"), How::Changed),
+            (member("B_1", "A_1"), How::Added),
+        ];
+        assert_eq!(told, expected.into());
+        assert_eq!(changes, Changes::default());
+    }
+
+    #[test]
+    fn figures_wait_until_they_are_due_or_their_account_is_told() {
+        let log = sample::log::Log::new();
+        let beat = Event::Account(account::Event::HeartbeatSeen(sample::heartbeat(true)));
+        let [one, two] = ["A_1", "A_2"].map(|id| StreamId::master(&account_id(id)));
+        let mut changes = Changes::default();
+        changes.take_in(&one, &beat);
+        changes.take_in(&two, &beat);
+        assert_eq!(changes.told(&log.fold.truth, false), BTreeMap::new());
+        changes.take_in(&one, &Event::Account(account::Event::IntentSet(account::IntentSet { enabled: true })));
+        let told = changes.told(&log.fold.truth, false);
+        assert!(told.contains_key(&account(Role::Master, "A_1")) && !told.contains_key(&account(Role::Master, "A_2")));
+        assert_eq!(changes.figures(), 1);
+        assert_eq!(changes.told(&log.fold.truth, true), [(account(Role::Master, "A_2"), How::Changed)].into());
+    }
+
+    #[test]
+    fn topics_are_a_set() {
+        let some: Topics = [Topic::Groups, Topic::Desk].into_iter().collect();
+        assert_eq!(some.iter().collect::<Vec<_>>(), [Topic::Desk, Topic::Groups]);
+        assert!(Topics::all().covers(some) && !some.covers(Topics::all()) && some.covers(Topics::NONE));
+    }
+}
