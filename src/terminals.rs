@@ -56,6 +56,10 @@ pub struct Counters {
     pub polls: AtomicU64,
     pub orders_sent: AtomicU64,
     pub configs_sent: AtomicU64,
+    /// Terminals that asked for their configuration, masters and slaves.
+    pub configs_asked: [AtomicU64; 2],
+    /// Those for whom there was none to give.
+    pub configs_missing: [AtomicU64; 2],
     pub strangers: AtomicU64,
 }
 

@@ -3,6 +3,7 @@
 use super::accounts::AsOf;
 use super::auth::Caller;
 use super::problem::Problem;
+use super::why::LatencyView;
 use super::{Answered, App, Data, Wish, body};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
@@ -351,6 +352,8 @@ pub struct OneMember {
     /// Every setting as it is in force, and the layer that it comes from.
     #[schema(value_type = Object)]
     pub effective: Value,
+    /// None where no order was measured yet.
+    pub latency: Option<LatencyView>,
 }
 
 /// One member, with every setting in force and where it comes from.
@@ -367,7 +370,9 @@ pub async fn one_member(
         let member = Member::of(fold, &master, &slave)?;
         let effective =
             effective(fold, &master, &slave, |effective| serde_json::to_value(effective).unwrap_or_default());
-        Some(OneMember { member, effective })
+        let slave = fold.truth.names().number(&StreamId::slave(&slave));
+        let latency = slave.and_then(|slave| LatencyView::of_link(fold, slave, &master));
+        Some(OneMember { member, effective, latency })
     });
     let found = found.await?.ok_or_else(|| no_member(&master, &slave))?;
     Ok(HttpResponse::Ok().insert_header(etag(found.member.version)).json(found))
@@ -494,7 +499,7 @@ fn known_member(app: &App, master: &AccountId, slave: &AccountId) -> Result<u64,
 }
 
 /// The version that the caller saw. Without one a change of a whole thing is refused: it would undo what others did meanwhile.
-fn needs_version(request: &HttpRequest, in_body: Option<u64>, known: u64) -> Result<Version, Problem> {
+pub fn needs_version(request: &HttpRequest, in_body: Option<u64>, known: u64) -> Result<Version, Problem> {
     let given = match super::expected(request)? {
         None if request.headers().contains_key(header::IF_MATCH) => return Ok(Version(known)),
         Some(version) => Some(version),
@@ -512,8 +517,18 @@ fn needs_version(request: &HttpRequest, in_body: Option<u64>, known: u64) -> Res
     Err(Problem::new(if in_header { 412 } else { 409 }, "revision_stale", detail))
 }
 
-fn etag(version: u64) -> (header::HeaderName, String) {
+pub fn etag(version: u64) -> (header::HeaderName, String) {
     (header::ETAG, format!("\"{version}\""))
+}
+
+/// The field of a setting that was refused, as it stands in the request's body.
+pub fn under(part: &str, problem: Problem) -> Problem {
+    match problem.field {
+        Some(field) if problem.code == "setting_invalid" => {
+            Problem { field: Some(format!("{part}.{field}")), ..problem }
+        }
+        _ => problem,
+    }
 }
 
 pub fn account_id(text: &str, field: &str) -> Result<AccountId, Problem> {

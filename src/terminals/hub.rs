@@ -415,6 +415,11 @@ impl Hub {
         let now = self.clock.now();
         let stream = waiting.stream.clone();
         let list: Vec<_> = self.seat(&stream).config().map(wire::Delivery::Config).into_iter().collect();
+        if let StreamId::Account(role, _) = &stream {
+            let (asked, missing) = (&self.out.counters.configs_asked, &self.out.counters.configs_missing);
+            asked[*role as usize].fetch_add(1, Ordering::Relaxed);
+            missing[*role as usize].fetch_add(u64::from(list.is_empty()), Ordering::Relaxed);
+        }
         self.count(&list, now);
         waiting.answer(wire::Deliveries { list }.into(), now);
     }
