@@ -227,6 +227,11 @@ impl SlaveBook {
                 Some(Instruction::Open { .. }) | None => opened(copy, result),
             }
         }
+        if let Some(Instruction::Close { of, .. }) = order.as_ref().map(|order| &order.instruction)
+            && matches!(result.outcome, Outcome::Filled | Outcome::Partial)
+        {
+            self.corrections.remove(of);
+        }
         self.tidy(&master, ticket, false);
     }
 
