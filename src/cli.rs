@@ -13,6 +13,7 @@ mod ea;
 mod events;
 mod filter;
 mod fleet;
+mod groups;
 mod manual;
 mod migrate;
 mod people;
@@ -23,12 +24,14 @@ mod serve;
 mod snapshot;
 mod state;
 mod status;
+mod stop;
 mod tail;
 mod target;
 mod top;
 mod trace;
 mod transfer;
 mod verify;
+mod why;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use output::{CliError, Done, Exit, Output};
@@ -94,6 +97,8 @@ enum Command {
     Events(events::Events),
     /// The whole chain of an event or command: what caused what
     Trace(trace::Trace),
+    /// Why a trade was copied or was not, with its orders and how long they took
+    Why(why::Why),
     /// The state of a stream, or a table of all accounts, now or as it was
     State(state::State),
     /// What changed between two moments
@@ -116,12 +121,20 @@ enum Command {
     Migrate(migrate::Migrate),
     /// How a server, or a data directory, is
     Status(status::Status),
+    /// Open nothing more; with --degree also cancel what waits, or close everything
+    Stop(stop::Stop),
+    /// Take STOP back
+    Resume(stop::Resume),
     /// Accounts and rates, again and again
     Top(top::Top),
     /// Look at the disk, the clock, the port and the store, and say what is wrong
     Doctor(doctor::Doctor),
     /// Write a snapshot now, so that the next start reads less
     Snapshot(snapshot::Snapshot),
+    /// Trade groups: masters with their settings
+    Group(groups::Group),
+    /// Members of trade groups: slaves that copy a master
+    Member(groups::Member),
     /// People who may use the desk
     User(people::User),
     /// Keys for programs
@@ -155,6 +168,7 @@ fn run(cli: Cli) -> Done {
         Command::Tail(command) => command.run(&cli.shared),
         Command::Events(command) => command.run(&cli.shared),
         Command::Trace(command) => command.run(&cli.shared),
+        Command::Why(command) => command.run(&cli.shared),
         Command::State(command) => command.run(&cli.shared),
         Command::Diff(command) => command.run(&cli.shared),
         Command::Replay(command) => command.run(&cli.shared),
@@ -166,11 +180,15 @@ fn run(cli: Cli) -> Done {
         Command::Restore(command) => command.run(&cli.shared),
         Command::Migrate(command) => command.run(&cli.shared),
         Command::Status(command) => command.run(&cli.shared),
+        Command::Stop(command) => command.run(&cli.shared),
+        Command::Resume(command) => command.run(&cli.shared),
         Command::Top(command) => command.run(&cli.shared),
         Command::Doctor(command) => command.run(&cli.shared),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
         Command::Snapshot(command) => command.run(&cli.shared),
+        Command::Group(command) => command.run(&cli.shared),
+        Command::Member(command) => command.run(&cli.shared),
         Command::User(command) => command.run(&cli.shared),
         Command::Token(command) => command.run(&cli.shared),
         Command::Ea(command) => command.run(&cli.shared),

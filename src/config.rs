@@ -32,6 +32,7 @@ pub struct Config {
     pub http: Http,
     pub terminals: Terminals,
     pub secrets: Secrets,
+    pub stop: Stop,
     pub journal: Journal,
     pub actors: Actors,
     pub retention: Retention,
@@ -86,6 +87,12 @@ pub struct Terminals {
 #[serde(deny_unknown_fields)]
 pub struct Secrets {
     pub master_key_file: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    pub emergency_log: PathBuf,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -211,6 +218,14 @@ impl Config {
             return self.secrets.master_key_file.clone();
         }
         master_key_beside(&self.data.dir)
+    }
+
+    /// Where STOP is written while the log cannot be.
+    pub fn emergency_log(&self) -> PathBuf {
+        match self.stop.emergency_log.as_os_str().is_empty() {
+            true => self.data.dir.join("emergency.log"),
+            false => self.stop.emergency_log.clone(),
+        }
     }
 }
 

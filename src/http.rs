@@ -2,6 +2,8 @@
 
 pub mod accounts;
 pub mod auth;
+pub mod connections;
+pub mod copying;
 pub mod desk;
 pub mod ea;
 pub mod events;
@@ -14,12 +16,16 @@ pub mod people;
 pub mod problem;
 pub mod secrets;
 pub mod spec;
+pub mod stop;
 pub mod ui;
+pub mod why;
 
 use crate::ambient::{self, DeskClock};
 use crate::config::Config;
+use crate::emergency::Emergency;
 use crate::history::{History, HistoryError};
 use crate::keys::Keys;
+use crate::nng;
 use crate::pairing::Pairings;
 use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
@@ -31,7 +37,7 @@ use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
 use auth::{Caller, Strangers};
 use problem::Problem;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tidehelm_actors::desk::Host;
 use tidehelm_actors::journal::Reply;
@@ -64,6 +70,9 @@ pub struct App {
     pub keys: Arc<Keys>,
     pub pairings: Arc<Pairings>,
     pub terminals: Arc<Terminals>,
+    /// Of the sockets, once they are open.
+    pub traffic: OnceLock<Arc<nng::Counters>>,
+    pub emergency: Arc<Emergency>,
     pub history: History,
     pub clock: Arc<DeskClock>,
     pub config: Config,
@@ -99,6 +108,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(auth::welcome)
                 .service(desk::status)
                 .service(desk::lock)
+                .service(stop::stop_state)
+                .service(stop::stop_desk)
+                .service(stop::resume_desk)
                 .service(desk::settings)
                 .service(desk::change_settings)
                 .service(desk::activity)
@@ -125,6 +137,18 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(groups::one)
                 .service(groups::change)
                 .service(groups::remove)
+                .service(connections::list)
+                .service(connections::own_settings)
+                .service(connections::change_settings)
+                .service(connections::rearm)
+                .service(connections::one)
+                .service(copying::defaults)
+                .service(copying::change_defaults)
+                .service(copying::rules)
+                .service(why::about)
+                .service(why::of_signal)
+                .service(why::latency)
+                .service(ops::evaluations)
                 .service(events::list)
                 .service(events::one)
                 .service(events::log)
@@ -286,20 +310,29 @@ impl App {
         caller: &Caller,
         wish: Wish<'_>,
     ) -> Result<Reply, Problem> {
+        let order = self.order(id, request, caller, wish)?;
+        let reply = self.host.ask(order).await?;
+        self.shown(request, reply).await
+    }
+
+    /// The command on its way to the desk, in the name of the caller.
+    fn order(&self, id: CommandId, request: &HttpRequest, caller: &Caller, wish: Wish<'_>) -> Result<Order, Problem> {
         let now = self.clock.now();
-        let order = Order {
+        let asked = [request.method().as_str().as_bytes(), request.path().as_bytes(), wish.body].join(&b"\n"[..]);
+        Ok(Order {
             to: wish.to,
             command: wish.command,
             by: caller.principal.clone(),
             id: Some(id),
-            body: BodyHash::of(
-                &[request.method().as_str().as_bytes(), request.path().as_bytes(), wish.body].join(&b"\n"[..]),
-            ),
+            body: BodyHash::of(&asked),
             expected: if wish.own_version { None } else { expected(request)? },
             occurred_at: now,
             received_at: now,
-        };
-        let reply = self.host.ask(order).await?;
+        })
+    }
+
+    /// What the desk answered, once people see it.
+    async fn shown(&self, request: &HttpRequest, reply: Reply) -> Result<Reply, Problem> {
         match reply.answer {
             Answer::Refused(denial) => Err(denial.into()),
             Answer::Done { first, last, changed } => {

@@ -3,6 +3,7 @@
 pub mod ambient;
 pub mod cli;
 pub mod config;
+pub mod emergency;
 pub mod export;
 pub mod fleet;
 pub mod history;
@@ -24,3 +25,4 @@ pub mod telemetry;
 pub mod terminals;
 pub mod verify;
 pub mod walk;
+pub mod why;

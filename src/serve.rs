@@ -3,6 +3,7 @@
 use crate::ambient::{self, DeskClock};
 use crate::cli::output::{CliError, Exit};
 use crate::config::{Auth, Loaded, check_exposure};
+use crate::emergency::{Emergency, FileError};
 use crate::history::{History, Known};
 use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
 use crate::keys::{Keys, Kind};
@@ -87,7 +88,9 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let (retention_store, table_store) = (store.twin(), store.twin());
     let asked_store = store.twin();
     let clock = Arc::new(DeskClock::default());
-    let (hub, outbound) = Hub::new(clock.clone());
+    let emergency = Emergency::open(&config.emergency_log(), restored.fold.truth.desk_id(), clock.now());
+    let emergency = Arc::new(emergency.map_err(|error| no_emergency_log(&error))?);
+    let (hub, outbound) = Hub::new(clock.clone(), emergency.clone());
     let host = start_desk(&config, store, clock.clone(), Box::new(outbound.clone()), node, restored, head)?;
     let first = prepare(&host, &keys, &clock, &app_name).await?;
     let hub = hub.start(host.clone()).map_err(|error| CliError::failed(format!("cannot start the hub: {error}")))?;
@@ -111,6 +114,8 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         host: host.clone(),
         pairings,
         terminals: terminals.clone(),
+        traffic: std::sync::OnceLock::new(),
+        emergency,
         keys,
         clock,
         settings_shown: serde_json::to_value(loaded.rows()).unwrap_or_default(),
@@ -128,10 +133,12 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let scheme = if app.config.http.tls().is_some() { "https" } else { "http" };
     let tls = app.config.http.tls().map(|(cert, key)| tls(cert, key)).transpose()?.map(Arc::new);
     let sockets = Arc::new(terminals::listen::open(&app.config, tls, terminals)?);
+    let _ = app.traffic.set(sockets.shared_counters());
     greet(scheme, address, terminals::listen::greeting(sockets.bound()).as_deref(), first.as_deref());
     let handle = server.handle();
     let beside = [
         actix::spawn(record_strangers(app.clone())),
+        actix::spawn(http::stop::keep(app.clone())),
         actix::spawn(http::live::keep(app.clone())),
         actix::spawn(crate::retention::keep(app.clone(), retention_store)),
         actix::spawn(crate::tables::keep(app.clone(), table_store)),
@@ -157,6 +164,13 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     tracing::info!(position = host.durable.head().position.0, "stopped; everything accepted is in the log");
     let _ = serving.await;
     Ok(())
+}
+
+fn no_emergency_log(error: &FileError) -> CliError {
+    let why = std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
+    CliError::failed(format!("{error}{why}")).hint(
+        "without it STOP could not be recorded while the log cannot be written; stop.emergency_log names another place",
+    )
 }
 
 pub(crate) fn unreadable(error: &writer::OpenError) -> CliError {

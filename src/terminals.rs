@@ -6,9 +6,9 @@
 //! commit and the desk's answers, and answers what waits. So nothing needs a lock that two of them would want, and an order
 //! leaves only after the commit that holds it.
 
+pub mod feed;
 mod gate;
 mod hub;
-pub mod feed;
 pub mod listen;
 mod seat;
 mod translate;
@@ -21,6 +21,7 @@ use crate::http::auth::Strangers;
 use crate::keys::TerminalKeys;
 use gate::{Gate, Stranger};
 use hub::Waiting;
+use seat::Has;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidehelm_actors::desk::Host;
@@ -55,6 +56,10 @@ pub struct Counters {
     pub polls: AtomicU64,
     pub orders_sent: AtomicU64,
     pub configs_sent: AtomicU64,
+    /// Terminals that asked for their configuration, masters and slaves.
+    pub configs_asked: [AtomicU64; 2],
+    /// Those for whom there was none to give.
+    pub configs_missing: [AtomicU64; 2],
     pub strangers: AtomicU64,
 }
 
@@ -147,15 +152,27 @@ impl Terminals {
             Request::Pair(pair) => self.pair(peer, pair.code.clone(), stream, waiting),
             Request::Register(register) => match self.gate.use_nonce(&register.nonce, &stream, now) {
                 true => self.command(&spoken.envelope, message, now, waiting),
-                false => waiting.refuse(wire::code::NONCE_UNKNOWN, "say hello, and register with the nonce of the answer", now),
+                false => waiting.refuse(
+                    wire::code::NONCE_UNKNOWN,
+                    "say hello, and register with the nonce of the answer",
+                    now,
+                ),
             },
             _ => match self.gate.epoch_of(&stream) {
                 Some(epoch) if epoch == spoken.envelope.epoch => self.within_epoch(spoken, message, now, waiting),
                 Some(epoch) if epoch > spoken.envelope.epoch && spoken.envelope.epoch > 0 => {
                     self.hub.send(Job::Superseded { stream, at: now });
-                    waiting.refuse(wire::code::EPOCH_SUPERSEDED, "another terminal registered for this account after this one", now);
+                    waiting.refuse(
+                        wire::code::EPOCH_SUPERSEDED,
+                        "another terminal registered for this account after this one",
+                        now,
+                    );
                 }
-                _ => waiting.refuse(wire::code::EPOCH_UNKNOWN, "this registration is not known; say hello and register", now),
+                _ => waiting.refuse(
+                    wire::code::EPOCH_UNKNOWN,
+                    "this registration is not known; say hello and register",
+                    now,
+                ),
             },
         }
     }
@@ -166,7 +183,8 @@ impl Terminals {
                 self.counters.polls.fetch_add(1, Ordering::Relaxed);
                 let wait_ms = next.wait_ms.min(wire::WAIT_MS_MAX);
                 let (epoch, seq) = (spoken.envelope.epoch, spoken.envelope.seq);
-                self.hub.send(Job::Poll { waiting, epoch, seq, wait_ms });
+                let has = Has { order_seq: next.order_seq, config_version: next.config_version };
+                self.hub.send(Job::Poll { waiting, epoch, seq, wait_ms, has });
             }
             Request::RequestConfig(_) => self.hub.send(Job::ConfigWanted { waiting }),
             _ => self.command(&spoken.envelope, message, now, waiting),
@@ -217,6 +235,15 @@ impl Terminals {
             }
             Err(stranger) => self.gate.turn_away(&stranger, message, now),
         }
+    }
+
+    /// Orders that end something go out beside the log, which cannot be written.
+    pub fn emergency(&self, orders: Vec<(StreamId, Vec<tidehelm_events::trade::Order>)>) {
+        self.hub.send(Job::Emergency(orders));
+    }
+    /// The log has every STOP that was pressed beside it.
+    pub fn emergency_over(&self) {
+        self.hub.send(Job::EmergencyOver);
     }
 
     /// A connection of `session` is gone: what waited on it waits no more.

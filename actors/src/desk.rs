@@ -382,7 +382,7 @@ impl DeskActor {
     }
 
     /// A new log is opened by its first event.
-    fn note_start(&self) {
+    fn note_start(&mut self) {
         let is_new = self.shard.journal.borrow().as_ref().is_some_and(|journal| journal.truth().desk_id().is_none());
         if is_new {
             let open = events::Command::Open { desk: self.new_desk, build: self.build.clone() };
@@ -394,6 +394,9 @@ impl DeskActor {
             desk_time: self.shard.clock.now(),
         };
         self.shard.submit(self.order(events::Command::NoteStart(started)), Ticket::Tell);
+        for order in self.outlet.first() {
+            self.shard.submit(order, Ticket::Tell);
+        }
     }
 
     fn ticked(&mut self, context: &mut Context<Self>) {

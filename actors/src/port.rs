@@ -1,5 +1,6 @@
 //! What we ask of the outside.
 
+use crate::node::Order;
 use async_trait::async_trait;
 use tidehelm_events::commit::{Commit, Entry, Hash, Head};
 use tidehelm_events::envelope::Envelope;
@@ -113,4 +114,8 @@ pub trait Outlet: Send {
     fn restored(&mut self, fold: &Fold);
     /// The effects of one commit, in their order. It is durable.
     fn release(&mut self, effects: Vec<Effect>);
+    /// What comes before every other order, right after the desk stands somewhere anew: what was done without the log.
+    fn first(&mut self) -> Vec<Order> {
+        Vec::new()
+    }
 }

@@ -9,10 +9,12 @@ use crate::envelope::Record;
 use crate::event::Event;
 use crate::id::{AccountId, EventId, Position, Role, StreamId};
 use crate::money::Lots;
-use crate::time::Span;
+use crate::stream::{Decision, Stamp, Stream};
+use crate::time::{Span, Timestamp};
 use crate::trade::{Change, Order, OrderId, Stamps, Symbol, Ticket};
-use crate::truth::Truth;
+use crate::truth::{Slot, Times, Truth};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// What leaves the desk once its cause is durable. Wanted state, so that one that is lost in a crash is made good by the next.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,9 +51,7 @@ pub fn reactions(truth: &Truth, record: &Record) -> Vec<Reaction> {
         (StreamId::Account(role, account), Event::Account(event)) => of_account(truth, record, *role, account, event),
         (StreamId::Desk, Event::Desk(desk::Event::Stopped(stopped))) => {
             let stop = account::Command::Stop { degree: stopped.degree, stop: stopped.stop };
-            let holds = |account: &&Account| account.slave_book.as_ref().is_some_and(|book| !book.copies.is_empty());
-            let slaves = truth.accounts().map(|(_, account)| account).filter(holds);
-            slaves.map(|account| (StreamId::slave(&account.id), stop.clone())).collect()
+            holding(truth).map(|(_, account)| (StreamId::slave(&account.id), stop.clone())).collect()
         }
         _ => Vec::new(),
     };
@@ -62,6 +62,49 @@ pub fn reactions(truth: &Truth, record: &Record) -> Vec<Reaction> {
         command,
     };
     wanted.into_iter().enumerate().map(number).collect()
+}
+
+/// Slaves that have copies, which STOP concerns.
+fn holding(truth: &Truth) -> impl Iterator<Item = (&Slot, &Account)> {
+    let holds = |account: &Account| account.slave_book.as_ref().is_some_and(|book| !book.copies.is_empty());
+    truth.accounts().filter(move |(_, account)| account.role == Role::Slave && holds(account))
+}
+
+/// STOP, by the name that it has in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pressed {
+    pub degree: StopDegree,
+    pub stop: Uuid,
+}
+
+/// The orders of a STOP for each slave, worked out beside the log while that cannot be written. They follow from the same decision
+/// that the log takes later, so that each has the id that it will have there; it has no number, since only the log gives one.
+/// `before` are those that were worked out in this way already.
+pub fn stop_orders(truth: &Truth, before: &[Pressed], pressed: Pressed, now: Timestamp) -> Vec<(StreamId, Vec<Order>)> {
+    let unopened = desk::Desk::default();
+    let seen = truth.seen(Times { now, received_at: now, sent_at: now }, &unopened);
+    let mut all = Vec::new();
+    for (slot, account) in holding(truth).filter(|(_, account)| !truth.is_quarantined(&account.stream())) {
+        let at = Stamp { position: truth.position(), version: slot.version, received_at: now, recorded_at: now };
+        let mut account = account.clone();
+        for earlier in before {
+            let Decision { events, .. } = account.stop(earlier.degree, earlier.stop, &seen);
+            events.iter().for_each(|event| account.evolve(event, &at));
+        }
+        let due = account.stop(pressed.degree, pressed.stop, &seen).effects.into_iter();
+        let orders: Vec<Order> = due.filter_map(unnumbered).collect();
+        if !orders.is_empty() {
+            all.push((account.stream(), orders));
+        }
+    }
+    all
+}
+
+fn unnumbered(effect: Effect) -> Option<Order> {
+    match effect {
+        Effect::OrderDue { order, .. } => Some(Order { seq: 0, ..*order }),
+        _ => None,
+    }
 }
 
 fn of_account(

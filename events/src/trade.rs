@@ -80,6 +80,11 @@ impl OrderId {
         name.extend_from_slice(&index.to_be_bytes());
         OrderId(Uuid::new_v5(&cause, &name))
     }
+    /// The order of a STOP that ends what another order opened. It is named by that one and not by its place in a list: so it has
+    /// the same id wherever it is worked out, even by who does not know of every copy.
+    pub fn ending(stop: Uuid, account: &AccountId, of: OrderId) -> Self {
+        OrderId::derive(Uuid::new_v5(&stop, of.0.as_bytes()), account, 0)
+    }
     /// What fits into a broker's comment: 12 characters, unique enough to find the order again.
     pub fn short(self) -> String {
         let bytes = self.0.as_bytes();
@@ -249,7 +254,8 @@ impl Instruction {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     pub id: OrderId,
-    /// 1, 2, 3 … without gaps for each slave.
+    /// 1, 2, 3 … without gaps for each slave. Zero while the log cannot be written: such an order only ends something, is not part
+    /// of the row, and comes again with a number and the same id.
     pub seq: u64,
     pub instruction: Instruction,
     /// Not to be carried out after this; only entries have one.
@@ -337,29 +343,6 @@ impl Outcome {
     pub fn is_final(self) -> bool {
         self != Outcome::Placed
     }
-}
-
-/// SHA-256 of lines `ticket|symbol|side|lots|sl|tp`, sorted by ticket: what terminal and desk compare. Numbers are written
-/// without zeros at their end, and what is not set is empty.
-pub fn state_hash<'a>(trades: impl IntoIterator<Item = &'a Trade>) -> [u8; 32] {
-    use sha2::Digest;
-    use std::fmt::Write;
-    let mut sorted: Vec<&Trade> = trades.into_iter().collect();
-    sorted.sort_unstable_by_key(|trade| trade.ticket);
-    let mut lines = String::new();
-    for trade in sorted {
-        let price = |price: Option<Price>| price.map_or_else(String::new, |price| price.to_string());
-        let (sl, tp) = (price(trade.sl), price(trade.tp));
-        let _ = writeln!(
-            lines,
-            "{}|{}|{}|{}|{sl}|{tp}",
-            trade.ticket,
-            trade.symbol,
-            trade.side.as_str(),
-            trade.lots
-        );
-    }
-    sha2::Sha256::digest(lines.as_bytes()).into()
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("http", "Who may reach the desk, and how?"),
     ("terminals", "Where do terminals reach the desk?"),
     ("secrets", "Where is the key to what is sealed?"),
+    ("stop", "Where is STOP written while the log cannot be?"),
     ("journal", "How are events gathered into commits?"),
     ("actors", "How long may queues grow, how fine is time?"),
     ("retention", "When is telemetry cut? Everything else is kept for ever."),
@@ -98,6 +99,9 @@ pub const SETTINGS: &[Setting] = &[
 
     setting("secrets.master_key_file", "", Kind::PathOrEmpty,
         "Key that opens the keys of terminals; made when it is first needed. Empty: master.key in a directory beside data.dir, which is called like it with .keys added. Never inside data.dir."),
+
+    setting("stop.emergency_log", "", Kind::PathOrEmpty,
+        "File that STOP is written to while the log cannot be. Empty: emergency.log in data.dir. On another disk than the log it survives more."),
 
     setting("journal.telemetry_wait", "20ms", duration(Millis::new(0), Millis::seconds(10)),
         "How long telemetry alone may wait for company before it is committed. Anything else goes at once."),

@@ -94,6 +94,8 @@ pub struct Verdict {
     pub filled_in_part: u64,
     /// Somebody was away for longer than an open may be late.
     pub too_late: u64,
+    /// A terminal had just registered and no heartbeat had come: until then an account is offline, and nothing is opened for it.
+    pub not_ready: u64,
     /// Closed again before it could be seen.
     pub too_brief: u64,
     /// The slave's own broker closed it: stops, expiry.
@@ -110,6 +112,11 @@ pub struct Verdict {
 impl Verdict {
     pub fn is_equal(&self) -> bool {
         self.findings.is_empty()
+    }
+    /// How often it was said why a copy is not there, or not as it should be.
+    fn reasons(&self) -> u64 {
+        let said = [self.too_small, self.refused, self.too_late, self.not_ready, self.too_brief, self.unproven];
+        said.iter().sum::<u64>() + self.bounded + self.findings.len() as u64
     }
     pub fn count(&self, fault: Fault) -> usize {
         self.findings.iter().filter(|finding| finding.fault == fault).count()
@@ -129,7 +136,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
             for (ticket, source) in sources.iter().filter(|(_, source)| source.opened_at >= evidence.since) {
                 let copy = copies.remove(&(link.master.clone(), *ticket)).unwrap_or_default();
                 let case = Case { evidence, link, master, slave: book, ticket: *ticket, source, copy: &copy };
-                case.judge(&mut verdict);
+                case.judge_whole(&mut verdict);
             }
         }
         for ((master, ticket), copy) in copies {
@@ -157,7 +164,7 @@ struct Source {
     left: Decimal,
     /// When something was put in.
     added: Vec<Timestamp>,
-    /// What was left each time that something was taken out.
+    /// What was left each time that it changed.
     levels: Vec<(Timestamp, Decimal)>,
 }
 
@@ -211,6 +218,7 @@ impl Source {
         self.put_in += lots;
         self.most = self.most.max(self.put_in);
         self.left += lots;
+        self.levels.push((at, self.left));
         self.ended_at = None;
     }
 
@@ -322,6 +330,34 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// Nothing that is missing goes without a reason: what was not copied is counted under one, or found lost.
+    fn judge_whole(&self, verdict: &mut Verdict) {
+        let before = verdict.reasons();
+        self.judge(verdict);
+        if self.copy.opened > Decimal::ZERO || verdict.reasons() > before {
+            return;
+        }
+        let Some((_, contract)) = self.counterpart() else { return };
+        let ratio = self.slave.balance / self.master.balance;
+        let lasting = volume(&self.link.terms, self.lasting(), contract, ratio);
+        if lasting == Decimal::ZERO {
+            verdict.too_brief += 1;
+        } else if self.copy.withheld() > Decimal::ZERO {
+            verdict.refused += 1;
+        } else if !self.is_explained(lasting, verdict) {
+            verdict.findings.push(self.finding(Fault::Lost, lasting, Decimal::ZERO));
+        }
+    }
+
+    /// The most that the trade was for long enough to be seen.
+    fn lasting(&self) -> Decimal {
+        let levels = &self.source.levels;
+        let ends = levels.iter().skip(1).map(|(at, _)| *at).chain([Timestamp(i64::MAX)]);
+        let patience = self.evidence.patience;
+        let lasting = levels.iter().zip(ends).filter(|((at, _), end)| end.since(*at) > patience);
+        lasting.map(|((_, left), _)| *left).max().unwrap_or_default()
+    }
+
     fn judge(&self, verdict: &mut Verdict) {
         let Some((name, contract)) = self.counterpart() else { return };
         let (copy, source) = (self.copy, self.source);
@@ -407,14 +443,15 @@ impl Case<'_> {
         }
     }
 
-    /// Rounded when it grows and when it shrinks, so within two steps.
+    /// Rounded each time that it grows, as if the growth were a trade of its own, and when it shrinks: a step for each.
     fn judge_netted(&self, held: Decimal, contract: &Contract, verdict: &mut Verdict) {
         let (copy, source) = (self.copy, self.source);
         if source.left <= Decimal::ZERO {
             return self.judge_ended(held, verdict);
         }
         let exactly = |lots| exact_volume(&self.link.terms, lots, self.slave.balance / self.master.balance);
-        let (share, room) = (exactly(source.left), step_of(contract) * Decimal::TWO);
+        let share = exactly(source.left);
+        let room = step_of(contract) * Decimal::from(source.added.len() + 1);
         if (share - held).abs() <= room {
             return;
         }
@@ -447,6 +484,10 @@ impl Case<'_> {
             verdict.too_late += 1;
             return true;
         }
+        if self.copy.opened == Decimal::ZERO && self.came_before_a_heartbeat() {
+            verdict.not_ready += 1;
+            return true;
+        }
         let lived = self.source.ended_at.map(|ended| ended.since(self.source.opened_at));
         if lived.is_some_and(|lived| lived <= self.evidence.patience) || self.ended_unseen() {
             verdict.too_brief += 1;
@@ -460,6 +501,23 @@ impl Case<'_> {
         self.arrives(at).since(at) >= self.link.terms.age_max
     }
 
+    /// Word of it may have come when master or slave had just registered.
+    fn came_before_a_heartbeat(&self) -> bool {
+        let (patience, from) = (self.evidence.patience, self.source.opened_at);
+        let until = self.arrives(from) + patience;
+        let mut registered =
+            self.evidence.outages.iter().filter(|outage| self.concerns(outage)).map(|outage| outage.to);
+        registered.any(|to| to + patience >= from && to <= until)
+    }
+
+    fn concerns(&self, outage: &Outage) -> bool {
+        match &outage.who {
+            None => true,
+            Some((Role::Master, account)) => *account == self.link.master,
+            Some((Role::Slave, account)) => *account == self.link.slave,
+        }
+    }
+
     /// It ended before anybody could be told of it.
     fn ended_unseen(&self) -> bool {
         let arrives = self.arrives(self.source.opened_at);
@@ -469,12 +527,7 @@ impl Case<'_> {
     /// When word of what happened then could be at the slave, at the latest.
     fn arrives(&self, at: Timestamp) -> Timestamp {
         let patience = self.evidence.patience;
-        let concerns = |outage: &&Outage| match &outage.who {
-            None => true,
-            Some((Role::Master, account)) => *account == self.link.master,
-            Some((Role::Slave, account)) => *account == self.link.slave,
-        };
-        let mut outages: Vec<&Outage> = self.evidence.outages.iter().filter(concerns).collect();
+        let mut outages: Vec<&Outage> = self.evidence.outages.iter().filter(|outage| self.concerns(outage)).collect();
         outages.sort_by_key(|outage| outage.from);
         let mut arrives = at;
         for outage in outages {

@@ -123,7 +123,7 @@ impl Report {
         let _ = writeln!(
             out,
             "\nReference {} trades of masters, {} copies wanted, {} made, {} still open\n\
-             Explained {} too small, {} refused by brokers, {} filled in part, {} too late, {} too brief, {} stopped out, {} unproven, \
+             Explained {} too small, {} refused by brokers, {} filled in part, {} too late, {} not ready, {} too brief, {} stopped out, {} unproven, \
              {} only bounded",
             counted.master_trades,
             counted.wanted,
@@ -133,6 +133,7 @@ impl Report {
             counted.refused,
             counted.filled_in_part,
             counted.too_late,
+            counted.not_ready,
             counted.too_brief,
             counted.stopped_out,
             counted.unproven,

@@ -73,6 +73,7 @@ pub fn run(
     }
     let trading = ambient::stopwatch();
     crews.signals.enter(Phase::Trade);
+    tell("trading");
     let over = || options.trade_for.is_some_and(|span| trading.elapsed() >= span);
     wait(Duration::MAX, stop, over, &mut || tell(&format!("trading for {} s", trading.elapsed().as_secs())));
     let took = Span::micros(trading.elapsed().as_micros() as i64);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tidehelm_actors::desk::Health;
 use tidehelm_actors::port::Clock;
+use tidehelm_events::copy::StopDegree;
 use tidehelm_events::desk::{Access, Command, Settings};
 use tidehelm_events::event::Event;
 use tidehelm_events::id::StreamId;
@@ -30,6 +31,12 @@ pub struct DeskStatus {
     pub why: Option<String>,
     pub locked: bool,
     pub lock_reason: Option<String>,
+    /// By STOP, in the log or beside it.
+    pub stopped: bool,
+    /// `pause`, `cancel` or `flatten`.
+    #[schema(value_type = Option<String>)]
+    pub stop_degree: Option<StopDegree>,
+    pub stop_reason: Option<String>,
     pub accounts: usize,
     /// Microseconds since 1970.
     #[schema(value_type = i64)]
@@ -53,6 +60,8 @@ pub async fn status(app: Data, caller: Caller, query: web::Query<AsOf>) -> Answe
         other => other.to_string(),
     };
     let status = app.look(query.as_of.as_deref(), |fold| {
+        let stop = super::stop::state_of(fold);
+        let stop = if query.as_of.is_none() { super::stop::with_emergency(&app, stop) } else { stop };
         let desk = fold.truth.desk();
         let locked = desk.and_then(|desk| desk.locked.as_ref());
         DeskStatus {
@@ -65,6 +74,9 @@ pub async fn status(app: Data, caller: Caller, query: web::Query<AsOf>) -> Answe
             why,
             locked: locked.is_some(),
             lock_reason: locked.map(ToString::to_string),
+            stopped: stop.stopped,
+            stop_degree: stop.degree,
+            stop_reason: stop.reason,
             accounts: fold.truth.accounts().count(),
             now,
             user: Some(super::auth::Me { name, role: caller.access }),

@@ -1,6 +1,8 @@
 //! The OpenAPI document of everything under `/api`.
 
-use super::{accounts, auth, desk, ea, events, frames, groups, live, log, ops, people, secrets};
+use super::{
+    accounts, auth, connections, copying, desk, ea, events, frames, groups, live, log, ops, people, secrets, stop, why,
+};
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
 
@@ -25,6 +27,9 @@ use utoipa::OpenApi;
         auth::welcome,
         desk::status,
         desk::lock,
+        stop::stop_state,
+        stop::stop_desk,
+        stop::resume_desk,
         desk::settings,
         desk::change_settings,
         desk::activity,
@@ -51,6 +56,18 @@ use utoipa::OpenApi;
         groups::set_member,
         groups::remove_member,
         groups::toggle_member,
+        connections::list,
+        connections::one,
+        connections::own_settings,
+        connections::change_settings,
+        connections::rearm,
+        copying::defaults,
+        copying::change_defaults,
+        copying::rules,
+        why::about,
+        why::of_signal,
+        why::latency,
+        ops::evaluations,
         frames::session,
         frames::uplink,
         events::list,

@@ -4,10 +4,11 @@
 //! bounds its senders: the effects of open commits, the answers to open orders, and the unanswered requests of connections.
 
 use super::gate::{About, Passes};
-use super::seat::Seat;
+use super::seat::{Has, Seat};
 use super::translate::{self, Kind};
 use super::{Counters, Peer, Respond};
 use crate::ambient::DeskClock;
+use crate::emergency::Emergency;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -22,6 +23,7 @@ use tidehelm_events::copy::StopDegree;
 use tidehelm_events::id::StreamId;
 use tidehelm_events::react::Effect;
 use tidehelm_events::time::{Span, Timestamp};
+use tidehelm_events::trade;
 use tidehelm_events::view::Fold;
 use tidehelm_terminal::wire;
 
@@ -33,12 +35,36 @@ const DUPLICATE_AFTER: Span = Span::seconds(5);
 pub enum Job {
     Restored(Vec<(StreamId, Box<Seat>)>, Option<StopDegree>),
     Effects(Vec<Effect>, Timestamp),
-    Poll { waiting: Waiting, epoch: u64, seq: u64, wait_ms: u32 },
-    ConfigWanted { waiting: Waiting },
-    Answered { waiting: Waiting, kind: Kind, answer: Result<Reply, Fault> },
-    Heard { stream: StreamId, epoch: u64 },
-    Superseded { stream: StreamId, at: Timestamp },
-    Gone { pipe: u64 },
+    /// Orders that go out beside the log, which cannot be written.
+    Emergency(Vec<(StreamId, Vec<trade::Order>)>),
+    /// The log has every STOP that was pressed beside it.
+    EmergencyOver,
+    Poll {
+        waiting: Waiting,
+        epoch: u64,
+        seq: u64,
+        wait_ms: u32,
+        has: Has,
+    },
+    ConfigWanted {
+        waiting: Waiting,
+    },
+    Answered {
+        waiting: Waiting,
+        kind: Kind,
+        answer: Result<Reply, Fault>,
+    },
+    Heard {
+        stream: StreamId,
+        epoch: u64,
+    },
+    Superseded {
+        stream: StreamId,
+        at: Timestamp,
+    },
+    Gone {
+        pipe: u64,
+    },
     Stop,
 }
 
@@ -67,6 +93,7 @@ pub struct Outbound {
     jobs: mpsc::Sender<Job>,
     pub passes: Passes,
     pub counters: Arc<Counters>,
+    emergency: Arc<Emergency>,
     clock: Arc<DeskClock>,
     /// When orders were durable and sent, for the results that come back: by order.
     times: Arc<Mutex<HashMap<tidehelm_events::trade::OrderId, (Timestamp, Option<Timestamp>)>>>,
@@ -103,6 +130,9 @@ impl Outlet for Outbound {
     fn release(&mut self, effects: Vec<Effect>) {
         self.send(Job::Effects(effects, self.clock.now()));
     }
+    fn first(&mut self) -> Vec<Order> {
+        self.emergency.orders()
+    }
 }
 
 pub struct Hub {
@@ -127,15 +157,17 @@ struct Poll {
     epoch: u64,
     seq: u64,
     until: (Timestamp, u64),
+    has: Has,
 }
 
 impl Hub {
-    pub fn new(clock: Arc<DeskClock>) -> (Hub, Outbound) {
+    pub fn new(clock: Arc<DeskClock>, emergency: Arc<Emergency>) -> (Hub, Outbound) {
         let (sender, jobs) = mpsc::channel();
         let out = Outbound {
             jobs: sender,
             passes: Passes::default(),
             counters: Arc::default(),
+            emergency,
             clock: clock.clone(),
             times: Arc::default(),
         };
@@ -179,7 +211,9 @@ impl Hub {
         match job {
             Job::Restored(seats, stopped) => self.restored(seats, stopped),
             Job::Effects(effects, at) => self.effects(effects, at),
-            Job::Poll { waiting, epoch, seq, wait_ms } => self.poll(waiting, epoch, seq, wait_ms),
+            Job::Emergency(orders) => self.emergency(orders),
+            Job::EmergencyOver => self.emergency_over(),
+            Job::Poll { waiting, epoch, seq, wait_ms, has } => self.poll(waiting, (epoch, seq), wait_ms, has),
             Job::ConfigWanted { waiting } => self.config_wanted(waiting),
             Job::Answered { waiting, kind, answer } => self.answered(waiting, kind, answer),
             Job::Heard { stream, epoch } => {
@@ -203,7 +237,11 @@ impl Hub {
     /// The desk stands somewhere else now; who waits goes on to wait.
     fn restored(&mut self, seats: Vec<(StreamId, Box<Seat>)>, stopped: Option<StopDegree>) {
         self.stopped = stopped;
-        self.seats = seats.into_iter().map(|(stream, seat)| (stream, *seat)).collect();
+        let mut before = std::mem::take(&mut self.seats);
+        for (stream, mut seat) in seats {
+            before.remove(&stream).into_iter().for_each(|before| seat.take_unnumbered(before));
+            self.seats.insert(stream, *seat);
+        }
         self.out.times.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let waiting: Vec<StreamId> = self.polls.keys().cloned().collect();
         waiting.iter().for_each(|stream| self.serve(stream));
@@ -253,6 +291,19 @@ impl Hub {
         concerned.iter().for_each(|stream| self.serve(stream));
     }
 
+    fn emergency(&mut self, orders: Vec<(StreamId, Vec<trade::Order>)>) {
+        let now = self.clock.now();
+        for (stream, orders) in orders {
+            self.seat(&stream).issue_unnumbered(orders, now);
+            self.serve(&stream);
+        }
+    }
+
+    fn emergency_over(&mut self) {
+        self.seats.values_mut().for_each(Seat::forget_unnumbered);
+        self.out.emergency.lift();
+    }
+
     fn times<T>(
         &self,
         change: impl FnOnce(&mut HashMap<tidehelm_events::trade::OrderId, (Timestamp, Option<Timestamp>)>) -> T,
@@ -262,12 +313,10 @@ impl Hub {
 
     /// Answers the poll of a terminal that has something waiting.
     fn serve(&mut self, stream: &StreamId) {
-        if !self.polls.contains_key(stream) {
-            return;
-        }
+        let Some(has) = self.polls.get(stream).map(|poll| poll.has) else { return };
         let now = self.clock.now();
-        let stopped = self.stopped;
-        let list = self.seat(stream).deliver(stopped, now);
+        let stopped = self.stopped.max(self.out.emergency.degree());
+        let list = self.seat(stream).deliver(has, stopped, now);
         if list.is_empty() {
             return;
         }
@@ -296,7 +345,7 @@ impl Hub {
     }
 
     /// A newer poll of the same registration takes the older one's place.
-    fn poll(&mut self, waiting: Waiting, epoch: u64, seq: u64, wait_ms: u32) {
+    fn poll(&mut self, waiting: Waiting, (epoch, seq): (u64, u64), wait_ms: u32, has: Has) {
         let now = self.clock.now();
         let stream = waiting.stream.clone();
         if self.polls.get(&stream).is_some_and(|known| (known.epoch, known.seq) > (epoch, seq)) {
@@ -311,7 +360,7 @@ impl Hub {
         self.polls_made += 1;
         let until = (now + Span::millis(i64::from(wait_ms)), self.polls_made);
         self.deadlines.insert(until, stream.clone());
-        self.polls.insert(stream.clone(), Poll { waiting, epoch, seq, until });
+        self.polls.insert(stream.clone(), Poll { waiting, epoch, seq, until, has });
         self.serve(&stream);
     }
 
@@ -325,7 +374,8 @@ impl Hub {
     /// Polls whose time is over get an empty answer.
     fn run_out(&mut self) {
         let now = self.clock.now();
-        while let Some((until, stream)) = self.deadlines.first_key_value().map(|(until, stream)| (*until, stream.clone()))
+        while let Some((until, stream)) =
+            self.deadlines.first_key_value().map(|(until, stream)| (*until, stream.clone()))
             && until.0 <= now
         {
             self.serve(&stream);
@@ -365,6 +415,11 @@ impl Hub {
         let now = self.clock.now();
         let stream = waiting.stream.clone();
         let list: Vec<_> = self.seat(&stream).config().map(wire::Delivery::Config).into_iter().collect();
+        if let StreamId::Account(role, _) = &stream {
+            let (asked, missing) = (&self.out.counters.configs_asked, &self.out.counters.configs_missing);
+            asked[*role as usize].fetch_add(1, Ordering::Relaxed);
+            missing[*role as usize].fetch_add(u64::from(list.is_empty()), Ordering::Relaxed);
+        }
         self.count(&list, now);
         waiting.answer(wire::Deliveries { list }.into(), now);
     }
@@ -398,7 +453,8 @@ impl Hub {
     /// The signal that would be taken, as far as the log shows it by now. It is never too late: a repeat is answered again.
     fn next_signal(&self, stream: &StreamId) -> Option<u64> {
         let durable = self.durable.as_ref()?;
-        durable.read(|fold| Some(fold.truth.account(stream)?.master_book.as_ref().map_or(1, |book| book.signal_seq + 1)))
+        durable
+            .read(|fold| Some(fold.truth.account(stream)?.master_book.as_ref().map_or(1, |book| book.signal_seq + 1)))
     }
 
     fn gone(&mut self, pipe: u64) {

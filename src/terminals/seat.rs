@@ -1,7 +1,8 @@
 //! What one terminal is owed: wanted state, so that nothing is lost with a message that did not arrive.
 //!
-//! An order is offered once to each connection of each registration, and again after a while without a result; the terminal
-//! carries out each id once.
+//! A terminal says with each poll which order it has: later ones are news, however often they were sent. One that does not say
+//! it is offered an order once on each connection of each registration, and again after a while without a result. Either way
+//! the terminal carries out each id once.
 
 use std::collections::BTreeMap;
 use tidehelm_events::account::{Account, Config};
@@ -14,6 +15,16 @@ use tidehelm_terminal::wire::{self, Delivery};
 const ORDERS_MAX: usize = 64;
 /// What has no result for so long is offered again.
 const OFFER_AGAIN: Span = Span::seconds(20);
+/// What has no number cannot be told from what the terminal has, and no result of it can be recorded yet: it is offered so often,
+/// whatever becomes of connections.
+const UNNUMBERED_AGAIN: Span = Span::seconds(2);
+
+/// What a terminal says that it has; zeros where it says nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Has {
+    pub order_seq: u64,
+    pub config_version: u64,
+}
 
 #[derive(Debug, Default)]
 pub struct Seat {
@@ -25,6 +36,8 @@ pub struct Seat {
     config: Option<Box<Config>>,
     config_told: u64,
     outbox: BTreeMap<u64, Issued>,
+    /// What went out beside the log, until the log has it.
+    unnumbered: Vec<Issued>,
     snapshot_wanted: bool,
     snapshot_asked: Option<Timestamp>,
     /// The connection of the last poll.
@@ -59,9 +72,9 @@ impl Seat {
     }
 
     pub fn registered(&mut self, epoch: u64, previous: Option<(u64, u64)>) {
-        let outbox = std::mem::take(&mut self.outbox);
-        let config = self.config.take();
-        *self = Seat { epoch, previous, config, outbox, snapshot_wanted: self.snapshot_wanted, ..Seat::default() };
+        let (outbox, unnumbered) = (std::mem::take(&mut self.outbox), std::mem::take(&mut self.unnumbered));
+        let (config, snapshot_wanted) = (self.config.take(), self.snapshot_wanted);
+        *self = Seat { epoch, previous, config, outbox, unnumbered, snapshot_wanted, ..Seat::default() };
         self.offer_all_again();
     }
 
@@ -86,7 +99,30 @@ impl Seat {
     }
 
     pub fn issue(&mut self, order: Box<Order>, now: Timestamp) {
+        self.unnumbered.retain(|issued| issued.order.id != order.id);
         self.outbox.entry(order.seq).or_insert(Issued { order, durable_at: now, sent_at: None });
+    }
+
+    /// Orders that the log does not have yet: they end something, and go out all the same.
+    pub fn issue_unnumbered(&mut self, orders: Vec<Order>, now: Timestamp) {
+        for order in orders {
+            let known = self.outbox.values().chain(&self.unnumbered).any(|issued| issued.order.id == order.id);
+            if !known && !order.instruction.is_entry() {
+                self.unnumbered.push(Issued { order: Box::new(order), durable_at: now, sent_at: None });
+            }
+        }
+    }
+
+    /// Goes on with what the seat before owed beside the log.
+    pub fn take_unnumbered(&mut self, before: Seat) {
+        let mut issued = before.unnumbered;
+        issued.retain(|issued| self.outbox.values().all(|known| known.order.id != issued.order.id));
+        self.unnumbered = issued;
+    }
+
+    /// The log has all that counts.
+    pub fn forget_unnumbered(&mut self) {
+        self.unnumbered.clear();
     }
 
     /// When the order was durable and first sent. It is not offered any more.
@@ -119,10 +155,11 @@ impl Seat {
     }
 
     /// What is to be told now, and remembered as told.
-    pub fn deliver(&mut self, stopped: Option<StopDegree>, now: Timestamp) -> Vec<Delivery> {
+    pub fn deliver(&mut self, has: Has, stopped: Option<StopDegree>, now: Timestamp) -> Vec<Delivery> {
         let mut list = Vec::new();
         if self.heard
-            && let Some(config) = self.config.as_ref().filter(|config| config.version > self.config_told)
+            && let Some(config) =
+                self.config.as_ref().filter(|config| config.version > self.config_told.max(has.config_version))
         {
             self.config_told = config.version;
             list.push(Delivery::Config(shown(config)));
@@ -131,11 +168,16 @@ impl Seat {
             self.snapshot_asked = Some(now);
             list.push(Delivery::RequestSnapshot {});
         }
-        let due = |issued: &&mut Issued| issued.sent_at.is_none_or(|(_, last)| now.since(last) > OFFER_AGAIN);
-        for issued in self.outbox.values_mut().filter(due).take(ORDERS_MAX) {
+        let due = |issued: &&mut Issued| match has.order_seq {
+            0 => issued.sent_at.is_none_or(|(_, last)| now.since(last) > OFFER_AGAIN),
+            through => issued.order.seq > through,
+        };
+        let again = |issued: &&mut Issued| issued.sent_at.is_none_or(|(_, last)| now.since(last) > UNNUMBERED_AGAIN);
+        let unnumbered = self.unnumbered.iter_mut().filter(again);
+        for issued in unnumbered.chain(self.outbox.values_mut().filter(due)).take(ORDERS_MAX) {
             let first = issued.sent_at.map_or(now, |(first, _)| first);
             issued.sent_at = Some((first, now));
-            list.push(Delivery::Order(in_time(&issued.order, stopped, now)));
+            list.push(Delivery::Order(in_time(&issued.order, stopped)));
         }
         list
     }
@@ -148,11 +190,12 @@ impl Seat {
     }
 }
 
-/// The order as it may be carried out now: one that opens and was stopped meanwhile has run out, and the terminal says so.
-fn in_time(order: &Order, stopped: Option<StopDegree>, now: Timestamp) -> Box<Order> {
+/// The order as it may be carried out now: one that opens and was stopped meanwhile ran out long ago, by every clock, and the
+/// terminal says so.
+fn in_time(order: &Order, stopped: Option<StopDegree>) -> Box<Order> {
     let mut order = Box::new(order.clone());
     if stopped.is_some() && order.instruction.is_entry() {
-        order.deadline = Some(order.deadline.map_or(now, |deadline| deadline.min(now)));
+        order.deadline = Some(Timestamp::ZERO);
     }
     order
 }

@@ -132,7 +132,7 @@ pub fn wait_for<T>(what: &str, mut get: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Collects a pipe line by line; the thread drops its handle at the end.
-fn follow(pipe: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
+pub fn follow(pipe: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
     let text = Arc::new(Mutex::new(String::new()));
     let into = text.clone();
     std::thread::spawn(move || {

@@ -113,8 +113,11 @@ impl Desk {
         Ok(if same { vec![] } else { vec![Event::CopyDefaultsChanged(CopyDefaultsChanged { defaults })] })
     }
 
-    /// It can go further, and not less far: for that it is taken back.
+    /// It can go further, and not less far: for that it is taken back. One that was taken in before changes nothing.
     fn stop(&self, degree: StopDegree, reason: Reason, stop: Uuid) -> Result<Decision<Event>, Refusal> {
+        if self.stopped.as_ref().is_some_and(|known| known.stop == stop) {
+            return Ok(Decision::nothing());
+        }
         if let Some(known) = self.stopped.as_ref().filter(|known| known.degree >= degree) {
             return Err(Refusal::StoppedAlready(known.degree));
         }

@@ -10,6 +10,7 @@ use crate::stream::Stamp;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Desk {
@@ -39,6 +40,8 @@ pub struct Stop {
     pub degree: StopDegree,
     pub reason: Reason,
     pub since: Timestamp,
+    /// Names it, and its orders.
+    pub stop: Uuid,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +101,7 @@ impl Desk {
             }
             Event::Stopped(stop) => {
                 let (degree, reason, since) = (stop.degree, stop.reason.clone(), at.recorded_at);
-                self.stopped = Some(Stop { degree, reason, since });
+                self.stopped = Some(Stop { degree, reason, since, stop: stop.stop });
             }
             Event::Resumed(_) => assert!(self.stopped.take().is_some(), "the desk was resumed without a stop"),
             Event::UserInvited(invited) => self.invited(invited, at),

@@ -141,6 +141,11 @@ impl Executor {
 
     fn attempt(&mut self, mut job: Job, broker: &mut Broker, terminal: &mut Terminal, now: Timestamp) {
         let order = job.execution.order.id;
+        if self.waits_for_another(&job) {
+            job.stage = Stage::Again { at: now + Span::millis(20) };
+            self.jobs.insert(order, job);
+            return;
+        }
         let Some(request) = self.request(&job.execution, broker) else {
             return self.say(&job, Outcome::Nothing, Done::default(), None, terminal, now);
         };
@@ -153,6 +158,13 @@ impl Executor {
         job.stage = Stage::Asked { request: number, until: now + ANSWER_MAX };
         self.requests.insert(number, order);
         self.jobs.insert(order, job);
+    }
+
+    /// An earlier order about the same position is under way: what it leaves is not known yet.
+    fn waits_for_another(&self, job: &Job) -> bool {
+        let (own, seq) = (about(&job.execution), job.execution.order.seq);
+        let earlier = |other: &Job| other.execution.order.seq < seq && about(&other.execution) == own;
+        own.is_some() && self.jobs.values().any(earlier)
     }
 
     /// What to ask of the broker; none where there is nothing to close or modify.
@@ -345,12 +357,10 @@ impl Executor {
                 done_at: Some(now),
             };
             match became(broker, ticket) {
-                Some((What::Triggered { lots, .. }, deal)) => {
-                    if let Some((symbol, side, price)) = deal {
-                        let done = Done { ticket: Some(ticket), lots, price: Some(price), sl: None, tp: None };
-                        self.opened(order, &symbol, side, &done);
-                        terminal.done(result(Outcome::Filled, Some(lots), Some(price)), now);
-                    }
+                Some((What::Triggered { lots, .. }, Some((symbol, side, price)))) => {
+                    let done = Done { ticket: Some(ticket), lots, price: Some(price), sl: None, tp: None };
+                    self.opened(order, &symbol, side, &done);
+                    terminal.done(result(Outcome::Filled, Some(lots), Some(price)), now);
                 }
                 Some((What::Withdrawn { by: By::Expiry, .. }, _)) => {
                     terminal.done(result(Outcome::Expired, None, None), now);
@@ -393,6 +403,14 @@ fn became(broker: &Broker, ticket: Ticket) -> Option<(What, Option<Deal>)> {
         _ => None,
     });
     Some((executions[at].what.clone(), deal))
+}
+
+/// The order that opened what this one is about.
+fn about(execution: &Execution) -> Option<OrderId> {
+    match execution.order.instruction {
+        Instruction::Modify { of, .. } | Instruction::Close { of, .. } => Some(of),
+        Instruction::Open { .. } => None,
+    }
 }
 
 fn found(broker: &Broker, order: OrderId) -> Option<Ticket> {

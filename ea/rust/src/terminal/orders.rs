@@ -14,6 +14,10 @@ const UNDER_WAY_MAX: usize = 8;
 pub(super) struct Orders {
     /// Not begun, by their numbers.
     queue: BTreeMap<u64, (Order, Timestamp)>,
+    /// Not begun, and without a number: each waits only for the order that it ends.
+    unnumbered: Vec<(Order, Timestamp)>,
+    /// The highest number of an order that came again: one that had none before may have one now.
+    repeated_through: u64,
     /// With the broker, or looked up there.
     running: BTreeMap<OrderId, Running>,
     /// Were begun before a restart: to be looked up, or done again where that changes nothing.
@@ -48,7 +52,8 @@ impl Orders {
         orders
     }
     pub(super) fn is_settled(&self) -> bool {
-        self.queue.is_empty() && self.running.is_empty() && self.interrupted.is_empty() && self.untold.is_empty()
+        let begun = self.queue.is_empty() && self.unnumbered.is_empty() && self.interrupted.is_empty();
+        begun && self.running.is_empty() && self.untold.is_empty()
     }
     pub(super) fn forget_sent(&mut self) {
         self.sent.clear();
@@ -61,10 +66,15 @@ impl Orders {
         let first = running.chain(queued).chain(interrupted).min();
         first.map_or(memory.seq_max(), |first| first.saturating_sub(1))
     }
+    /// Waiting to be begun.
+    fn waits(&self, order: OrderId) -> bool {
+        let unnumbered = self.unnumbered.iter().map(|(waiting, _)| waiting.id);
+        self.queue.values().map(|(queued, _)| queued.id).chain(unnumbered).any(|waiting| waiting == order)
+    }
     /// The highest number that came. What was not begun is lost with a restart, and comes again.
     pub(super) fn received_through(&self, memory: &Recollection) -> u64 {
         let queued = self.queue.last_key_value().map(|(seq, _)| *seq);
-        queued.unwrap_or_default().max(memory.seq_max())
+        queued.unwrap_or_default().max(memory.seq_max()).max(self.repeated_through)
     }
     fn entries_running(&self) -> usize {
         self.running.values().filter(|running| running.is_entry).count()
@@ -91,17 +101,36 @@ impl Terminal {
     pub(super) fn take_order(&mut self, order: Order, now: Timestamp) {
         if let Some(known) = self.memory.order(order.id) {
             self.counts.orders_repeated += 1;
+            self.orders.repeated_through = self.orders.repeated_through.max(order.seq);
             if known.result.is_some() {
                 self.orders.queue_untold(order.id);
             }
-        } else if self.orders.queue.values().any(|(queued, _)| queued.id == order.id) {
+        } else if self.orders.waits(order.id) {
             self.counts.orders_repeated += 1;
+            self.orders.repeated_through = self.orders.repeated_through.max(order.seq);
+        } else if order.seq == 0 {
+            self.take_unnumbered(order, now);
         } else if order.seq <= self.memory.seq_max() {
             let why = "order_seq_used: another order had this number";
             self.conclude(&order, Outcome::Unknown, Some(why), now);
             self.show(Shown::Unknown(order.id));
         } else {
             self.orders.queue.insert(order.seq, (order, now));
+        }
+    }
+
+    /// The desk cannot write its log, and ends something all the same. It will number the order later; until then it counts as
+    /// one of those that were begun last.
+    fn take_unnumbered(&mut self, order: Order, now: Timestamp) {
+        let order = Order { seq: self.memory.seq_max(), ..order };
+        match order.instruction.is_entry() {
+            true => self.conclude(
+                &order,
+                Outcome::Rejected,
+                Some("entry_unnumbered: nothing is opened without a number"),
+                now,
+            ),
+            false => self.orders.unnumbered.push((order, now)),
         }
     }
 
@@ -132,6 +161,13 @@ impl Terminal {
             let execution = self.execution(order, now);
             self.outputs.push_back(if repeatable { Output::Execute(execution) } else { Output::Recover(execution) });
         }
+        // What ends an order that could not even begin need not wait for the next time.
+        self.work_unnumbered(now);
+        self.work_numbered(now);
+        self.work_unnumbered(now);
+    }
+
+    fn work_numbered(&mut self, now: Timestamp) {
         while self.orders.running.len() < self.settings.executions_max.max(1) {
             let Some((_, (order, received_at))) = self.orders.queue.first_key_value() else { return };
             let received_at = *received_at;
@@ -140,6 +176,17 @@ impl Terminal {
             }
             let Some((_, (order, _))) = self.orders.queue.pop_first() else { return };
             self.begin(order, received_at, now);
+        }
+    }
+
+    /// What ends an order goes at once, unless that order itself is still to come or under way.
+    fn work_unnumbered(&mut self, now: Timestamp) {
+        for (order, received_at) in std::mem::take(&mut self.orders.unnumbered) {
+            let open = |opener: OrderId| self.orders.running.contains_key(&opener) || self.orders.waits(opener);
+            match opener(&order).is_some_and(open) {
+                true => self.orders.unnumbered.push((order, received_at)),
+                false => self.begin(order, received_at, now),
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Output, Phase, Terminal};
 use crate::wire::{self, Direction, Envelope, Heartbeat, Place, Request, Socket};
+use tidehelm_events::id::Role;
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::trade::OrderResult;
 
@@ -100,7 +101,10 @@ impl Terminal {
             open_positions: figures.open_positions,
             trade_allowed: figures.trade_allowed,
             state_hash: figures.state_hash,
-            through_signal_seq: self.signals.last_seq(),
+            through_signal_seq: match self.settings.role {
+                Role::Master => self.signals.last_seq(),
+                Role::Slave => self.orders.done_through(&self.memory),
+            },
             identity,
         };
         self.say_on_uplink(heartbeat.into(), now);

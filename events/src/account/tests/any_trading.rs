@@ -326,7 +326,7 @@ proptest! {
             let book = play.scene.account("master/M").master_book.as_ref().unwrap();
             let trades: Vec<&Trade> = book.trades.values().map(|known| &known.trade).collect();
             prop_assert_eq!(trades, model.values().collect::<Vec<_>>());
-            prop_assert_eq!(book.hash(), StateHash(crate::trade::state_hash(model.values())));
+            prop_assert_eq!(book.hash(), crate::trade::hash::state_hash(model.values()));
         }
     }
 }

@@ -1,0 +1,91 @@
+//! Thousands of trades between simulated terminals and a real desk over NNG, while the desk is killed: nothing is lost, nothing is
+//! doubled, and every slave holds what it should.
+
+use crate::desk::{Launch, tidehelm, wait_until};
+use serde_json::Value;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+struct Run {
+    masters: u32,
+    slaves: u32,
+    seconds: u32,
+    kills: u32,
+    chaos: bool,
+}
+
+/// Ports that were free a moment ago, so that a desk comes back where its terminals look for it.
+fn ports<const N: usize>() -> [u16; N] {
+    let held: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    std::array::from_fn(|at| held[at].local_addr().unwrap().port())
+}
+
+/// The fleet's report.
+fn run(dir: &Path, run: &Run) -> Value {
+    let [http, session, uplink, feed] = ports();
+    let (session, uplink) = (format!("tcp://127.0.0.1:{session}"), format!("tcp://127.0.0.1:{uplink}"));
+    let launch = Launch::new(dir)
+        .arg("--bind")
+        .arg(&format!("127.0.0.1:{http}"))
+        .set("terminals.session", &session)
+        .set("terminals.uplink", &uplink)
+        .set("terminals.feed", &format!("tcp://127.0.0.1:{feed}"));
+    let mut desk = launch.start();
+    let admin = desk.welcome("ann");
+    let token = desk.token(&admin, "fleet", "operator").token.unwrap();
+    let mut fleet = tidehelm();
+    fleet.args(["fleet", "--output", "json", "--url", &desk.base, "--token", &token]);
+    fleet.args(["--session", &session, "--uplink", &uplink, "--rate", "1"]);
+    fleet.args(["--masters", &run.masters.to_string(), "--slaves", &run.slaves.to_string()]);
+    fleet.args(["--seconds", &run.seconds.to_string()]);
+    if run.chaos {
+        fleet.arg("--chaos");
+    }
+    let mut fleet = fleet.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = crate::desk::follow(fleet.stderr.take().unwrap());
+    wait_until("masters trade", || {
+        assert!(fleet.try_wait().unwrap().is_none(), "{}", said.lock().unwrap());
+        said.lock().unwrap().contains("trading")
+    });
+    let begun = Instant::now();
+    for kill in 1..=run.kills {
+        let at = Duration::from_secs(u64::from(run.seconds)) * kill / (run.kills + 1);
+        while begun.elapsed() < at {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        desk = desk.kill9().start();
+    }
+    let output = fleet.wait_with_output().unwrap();
+    let report = serde_json::from_slice(&output.stdout);
+    let report: Value = report.unwrap_or_else(|_| panic!("no report: {}", said.lock().unwrap()));
+    desk.stop();
+    report
+}
+
+fn did(report: &Value, what: &str) -> u64 {
+    report["did"][what].as_u64().unwrap()
+}
+
+#[test]
+fn every_slave_holds_what_it_should() {
+    let temp = tempfile::tempdir().unwrap();
+    let calm = Run { masters: 4, slaves: 30, seconds: 15, kills: 0, chaos: false };
+    let report = run(&temp.path().join("data"), &calm);
+    assert_eq!(report["counted"]["findings"], Value::Array(vec![]));
+    assert!(report["equal"] == true && report["settled"] == true, "{report}");
+    assert!(did(&report, "signals") > 20 && did(&report, "orders") > 200, "{report}");
+}
+
+#[test]
+fn a_desk_that_is_killed_loses_no_trade_and_doubles_none() {
+    let temp = tempfile::tempdir().unwrap();
+    let killed = Run { masters: 4, slaves: 30, seconds: 30, kills: 4, chaos: false };
+    let report = run(&temp.path().join("data"), &killed);
+    println!("{report:#}");
+    assert_eq!(report["counted"]["findings"], Value::Array(vec![]));
+    assert!(report["equal"] == true && report["settled"] == true, "{report}");
+    assert!(did(&report, "connections_lost") >= 4 * 34, "{report}");
+    assert!(did(&report, "orders") > 400, "{report}");
+}
