@@ -353,6 +353,7 @@ fn closed(copy: &mut Copy, of: OrderId, lots: Option<Lots>, result: &OrderResult
 fn over(leg: &mut Leg) {
     leg.state = LegState::Over;
     leg.closed = leg.filled;
+    leg.told_to_close = leg.filled;
 }
 
 fn modified(copy: &mut Copy, result: &OrderResult) {

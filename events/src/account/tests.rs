@@ -3,6 +3,7 @@
 //! [`Case`] is one account with a clock; [`scene`] plays texts through a whole log, with all its reactions.
 
 mod any_order;
+mod any_trading;
 mod copies;
 mod identity;
 mod limits;
