@@ -418,6 +418,8 @@ impl<T> Journal<T> {
     }
 
     fn append(&mut self, order: &Order, stream: StreamNo, event: Event, chain: Chain) -> Position {
+        #[cfg(test)]
+        let event = if self.forget_totals { without_totals(event) } else { event };
         if self.open.records.is_empty() {
             self.open.since = self.now;
         }
@@ -469,8 +471,6 @@ impl<T> Journal<T> {
         if self.skip_offline && self.truth.account(&reaction.to).is_some_and(|slave| !slave.inputs().online) {
             return;
         }
-        #[cfg(test)]
-        let reaction = if self.forget_totals { without_totals(reaction) } else { reaction };
         let order = Order::once(reaction.to, Principal::Desk, node::Command::Account(reaction.command), self.now);
         self.tally.reactions += 1;
         self.answer(&order, Some(cause), Some(reaction.correlation));
@@ -499,12 +499,11 @@ struct Chain {
 
 /// The master never had more than it has now.
 #[cfg(test)]
-fn without_totals(mut reaction: Reaction) -> Reaction {
-    if let account::Command::Copy(notes) = &mut reaction.command {
-        let bent = notes.iter().cloned().map(|note| account::SignalNote { master_lots: note.master_left, ..note });
-        *notes = bent.collect();
+fn without_totals(mut event: Event) -> Event {
+    if let Event::Account(account::Event::CopyDecided(decided)) = &mut event {
+        decided.master_lots = decided.master_left;
     }
-    reaction
+    event
 }
 
 /// An order of the desk's own timer: is this account's silence too long?

@@ -221,7 +221,6 @@ impl World {
         let now = self.desk_now(&process).max(head.committed_at);
         process.anchor = (now, self.now);
         process.outbox.clear();
-        process.sessions.clear();
         process.due = self.due_after(&restored.fold);
         for (_, account) in restored.fold.truth.accounts() {
             let stream = StreamId::Account(account.role, account.id.clone());
@@ -907,6 +906,7 @@ impl World {
         let Some(mut process) = self.processes.remove(&number) else { return Ok(()) };
         let Some(serving) = process.serving.take() else { return Ok(()) };
         self.note(format_args!("process {number}: {fault}"));
+        process.sessions.values_mut().for_each(Heard::forget);
         let mut outstanding = serving.outstanding;
         let given_back = serving.journal.forget();
         let count = given_back.len();

@@ -411,7 +411,8 @@ impl Auditor {
     }
 
     fn remember_config(&mut self, stream: &StreamId, event: &account::Event) {
-        if let account::Event::HeartbeatSeen(_) = event {
+        // Settings come before the statuses that follow from them, and those have the next number.
+        if matches!(event, account::Event::HeartbeatSeen(_) | account::Event::SettingsChanged(_)) {
             return;
         }
         let Some(account) = self.fold.truth.account(stream) else { return };
@@ -595,7 +596,11 @@ impl Auditor {
         if let Effect::ConfigDue { stream, config } = effect {
             let known = self.configs.get(&(stream.clone(), config.version));
             let first = self.configs_told.insert((stream.clone(), config.version));
-            hold!(known == Some(config) && first, DurableEffects, "{effect:?} leaves, its event is not in the log");
+            hold!(
+                known == Some(config) && first,
+                DurableEffects,
+                "{effect:?} leaves for the first time: {first}; the log says {known:?}"
+            );
         }
         if let Effect::OrderDue { stream, order } = effect {
             self.ledger.offered(stream, order)?;

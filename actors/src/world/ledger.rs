@@ -137,7 +137,9 @@ impl Ledger {
                 hold!(owner == stream, CrossTalk, "{stream} answers {order:?} of {owner}");
                 let late = result.outcome == Outcome::Expired && !order.instruction.is_entry();
                 hold!(!late, NeverLate, "{order:?} came too late, it was no entry");
-                if matches!(result.outcome, Outcome::Partial | Outcome::Unknown) {
+                // What was closed meanwhile was reckoned from what had been asked for.
+                let as_asked = matches!(result.outcome, Outcome::Filled | Outcome::Placed);
+                if result.outcome == Outcome::Unknown || (order.instruction.is_entry() && !as_asked) {
                     self.disturbed.insert(target(order));
                 }
             }

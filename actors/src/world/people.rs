@@ -63,6 +63,26 @@ impl World {
         }
     }
 
+    /// The first thing that people do: everything is switched on, and slaves get masters.
+    pub(super) fn set_up(&mut self, terminal: usize) {
+        let to = self.terminals[terminal].stream.clone();
+        let by = self.people[0].principal.clone();
+        let mut wishes = vec![account::Command::SetIntent { enabled: true }];
+        if self.terminals[terminal].role() == Role::Slave {
+            for _ in 0..2 {
+                let (master, settings) = (self.a_master(), self.overrides());
+                wishes.push(account::Command::Link { master, enabled: true, settings });
+            }
+            let settings = AccountSettings { require_all_masters: false, ..*self.account_settings() };
+            wishes.push(account::Command::ChangeSettings(Box::new(settings)));
+        }
+        for wish in wishes {
+            let id = CommandId(self.rng.uuid());
+            let order = self.order(to.clone(), Command::Account(wish), by.clone(), Some(id), None);
+            self.ask(order, None);
+        }
+    }
+
     /// A person wants something, and then waits a while.
     pub(super) fn act(&mut self, person: usize) {
         if !self.is_stormy() {
@@ -315,8 +335,8 @@ impl World {
             }
             23..=25 => desk::Command::Resume { reason: because("over") },
             26 => desk::Command::ChangeCopyDefaults(self.overrides()),
-            0..=1 => desk::Command::Lock { reason: because("news") },
-            2..=4 => desk::Command::Unlock { reason: because("over") },
+            0 => desk::Command::Lock { reason: because("news") },
+            1..=4 => desk::Command::Unlock { reason: because("over") },
             5 | 19..=21 => desk::Command::ChangeSettings(Settings {
                 name: self.rng.pick(&["Tidehelm".to_string(), "Desk".to_string(), String::new()]),
                 timeout_seconds: self.rng.pick(&[2, 3, 5, 10, 1]),

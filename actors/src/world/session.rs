@@ -102,10 +102,17 @@ impl Heard {
         self.requests.insert(tag, None);
         Hearing::New
     }
+    /// What was under way will not be answered: it may be said again.
+    pub fn forget(&mut self) {
+        let under_way = self.requests.values_mut().filter(|told| told.is_none());
+        under_way.for_each(|told| *told = Some(Told::Again));
+    }
     pub fn answer(&mut self, tag: u64, told: &Told) {
         self.requests.insert(tag, Some(told.clone()));
-        while self.requests.len() > 64 {
-            self.requests.pop_first();
+        if self.requests.len() > 64 {
+            let over = |told: &Option<Told>| matches!(told, Some(told) if !matches!(told, Told::Again));
+            let oldest = self.requests.iter().find(|(_, told)| over(told)).map(|(tag, _)| *tag);
+            oldest.map(|tag| self.requests.remove(&tag));
         }
     }
 }
@@ -298,7 +305,6 @@ impl World {
         let line = &mut self.terminals[terminal].line;
         line.epoch = epoch;
         line.asked.retain(|_, asking| asking.what == What::Register);
-        self.terminals[terminal].config = None;
         let taken = previous.filter(|(of, _)| *of == before).map_or(0, |(_, seq)| seq);
         self.renumber(terminal, taken);
         self.note(format_args!("terminal {} has epoch {epoch}", self.terminals[terminal].stream.clone()));
@@ -324,6 +330,7 @@ impl World {
         self.note(format_args!("terminal {} crashes", self.terminals[terminal].stream.clone()));
         self.terminals[terminal].line = Line { down: true, ..Line::default() };
         self.terminals[terminal].before = 0;
+        self.terminals[terminal].config = None;
         self.terminals[terminal].wants_snapshot = false;
         self.forget_signals(terminal);
         self.forget_orders(terminal);

@@ -84,6 +84,8 @@ impl World {
             self.agenda.plan(first, Happening::Beat { terminal });
             let change = self.rng.between(SECOND, 20 * SECOND);
             self.agenda.plan(change, Happening::Live { terminal });
+            let set_up = self.rng.between(SECOND, 6 * SECOND);
+            self.agenda.plan(set_up, Happening::SetUp { terminal });
             let poll = self.rng.between(0, SECOND);
             self.agenda.plan(poll, Happening::Poll { terminal });
             let trade = self.rng.between(SECOND, 4 * SECOND);
@@ -203,7 +205,7 @@ impl World {
         }
         let pause = self.rng.between(SECOND, 20 * SECOND);
         self.agenda.plan(self.now + pause, Happening::Live { terminal });
-        match self.rng.below(12) {
+        match self.rng.below(20) {
             0 => self.register_beside(terminal),
             1 => self.terminals[terminal].allowed = false,
             2..=4 => self.terminals[terminal].allowed = true,

@@ -34,20 +34,23 @@ fn sixty_four_worlds_hold_every_invariant() {
     }
     println!("{counts:?}");
     let Counts { commits, crashes_in_commit, in_doubt_written, refusals, repeats, debts_made_good, .. } = counts;
+    let Counts { copies_begun, corrections, partial_closes, signals_repeated, orders_offered_again, .. } = counts;
+    let Counts { terminal_crashes, stops, limits_hit, links_wound_down, copies_settled, by_hand, .. } = counts;
     let Counts { fenced_writers, snapshots_used, bad_snapshots_ignored, went_offline, steps_adopted, .. } = counts;
     for done in [
         [commits, crashes_in_commit, in_doubt_written, refusals, repeats, debts_made_good].as_slice(),
         &[fenced_writers, snapshots_used, bad_snapshots_ignored, went_offline, steps_adopted],
+        &[copies_begun, corrections, partial_closes, signals_repeated, orders_offered_again],
+        &[terminal_crashes, stops, limits_hit, links_wound_down, copies_settled, by_hand],
     ] {
         assert!(done.iter().all(|count| *count > 0), "something never happened: {counts:?}");
     }
 }
 
 /// A world that cannot see a known bug would not see an unknown one either.
-#[test]
-fn every_mutant_is_caught() {
+fn are_caught(mutants: &[Mutant]) {
     let mut missed = Vec::new();
-    for mutant in Mutant::ALL {
+    for mutant in mutants {
         let plan = Plan { mutant: Some(*mutant), ..short() };
         let caught = (0..200).find_map(|seed| {
             let violation = run(seed, &plan).violation?;
@@ -59,6 +62,26 @@ fn every_mutant_is_caught() {
         }
     }
     assert!(missed.is_empty(), "not caught: {missed:?}");
+}
+
+#[test]
+fn every_mutant_of_the_log_is_caught() {
+    are_caught(&Mutant::ALL[..10]);
+}
+
+#[test]
+fn every_mutant_of_a_restart_is_caught() {
+    are_caught(&Mutant::ALL[10..19]);
+}
+
+#[test]
+fn every_mutant_of_orders_is_caught() {
+    are_caught(&Mutant::ALL[19..25]);
+}
+
+#[test]
+fn every_mutant_of_copies_is_caught() {
+    are_caught(&Mutant::ALL[25..]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::book::SlaveBook;
 use super::command::{Refusal, SignalNote, Snapshot};
 use super::event::*;
 use super::state::{Account, Figures, Link};
-use crate::copy::book::{Copy, LegState};
+use crate::copy::book::{Copy, LegState, minus, plus};
 use crate::copy::settings::{Effective, Layer, Mode, Overrides, WindDown, resolve};
 use crate::copy::{Ask, Block, Exposure, LinkFacts, Origin, Rule, SlaveFacts, StopDegree, wind};
 use crate::copy::{plan, symbol};
@@ -74,6 +74,10 @@ impl Account {
             master: note.side.facts(),
             slave,
         });
+        let master_lots = match copy {
+            Some(copy) => plus([copy.master_lots, minus(note.master_left, copy.master_left)]),
+            None => note.master_left,
+        };
         let instructions = std::mem::take(&mut plan.instructions);
         let orders: Vec<OrderId> =
             (0..instructions.len()).map(|at| OrderId::derive(note.cause, &self.id, note.index + at as u32)).collect();
@@ -84,7 +88,7 @@ impl Account {
             origin: note.origin,
             plan: Box::new(plan),
             orders: orders.clone(),
-            master_lots: note.master_lots,
+            master_lots,
             master_left: note.master_left,
             copy: if copy.is_none() { begun(note, &instructions).map(Box::new) } else { None },
         }));
@@ -505,7 +509,8 @@ fn begun(note: &SignalNote, instructions: &[Instruction]) -> Option<Copy> {
         Instruction::Open { symbol, side, price, sl, tp, .. } => Some(Copy {
             symbol: symbol.clone(),
             side: *side,
-            master_lots: note.master_lots,
+            // What went before the copy began is none of its business.
+            master_lots: note.master_left,
             master_left: note.master_left,
             price: *price,
             sl: *sl,

@@ -5,6 +5,7 @@
 mod any_order;
 mod any_trading;
 mod copies;
+mod copying;
 mod identity;
 mod limits;
 mod links;
