@@ -4,6 +4,7 @@
 
 mod any_order;
 mod copies;
+mod emergency;
 mod identity;
 mod limits;
 mod links;
