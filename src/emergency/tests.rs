@@ -139,7 +139,7 @@ fn a_full_disk_is_said_and_what_was_laid_out_can_be_written() {
     disk.with(|scene| scene.room = Some(100));
     let error = emergency.write(&press).unwrap_err();
     assert!(matches!(error, FileError::Disk { doing: "write", .. }), "{error}");
-    assert_eq!(emergency.all()[0].written, false);
+    assert!(!emergency.all()[0].written);
     assert_eq!(emergency.degree(), Some(StopDegree::Flatten), "it blocks all the same");
     disk.with(|scene| scene.room = None);
     emergency.write(&press).unwrap();
