@@ -2,6 +2,8 @@
 
 pub mod accounts;
 pub mod auth;
+pub mod connections;
+pub mod copying;
 pub mod desk;
 pub mod ea;
 pub mod events;
@@ -16,12 +18,14 @@ pub mod secrets;
 pub mod spec;
 pub mod stop;
 pub mod ui;
+pub mod why;
 
 use crate::ambient::{self, DeskClock};
 use crate::config::Config;
 use crate::emergency::Emergency;
 use crate::history::{History, HistoryError};
 use crate::keys::Keys;
+use crate::nng;
 use crate::pairing::Pairings;
 use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
@@ -33,7 +37,7 @@ use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
 use auth::{Caller, Strangers};
 use problem::Problem;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tidehelm_actors::desk::Host;
 use tidehelm_actors::journal::Reply;
@@ -66,6 +70,8 @@ pub struct App {
     pub keys: Arc<Keys>,
     pub pairings: Arc<Pairings>,
     pub terminals: Arc<Terminals>,
+    /// Of the sockets, once they are open.
+    pub traffic: OnceLock<Arc<nng::Counters>>,
     pub emergency: Arc<Emergency>,
     pub history: History,
     pub clock: Arc<DeskClock>,
@@ -131,6 +137,18 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(groups::one)
                 .service(groups::change)
                 .service(groups::remove)
+                .service(connections::list)
+                .service(connections::own_settings)
+                .service(connections::change_settings)
+                .service(connections::rearm)
+                .service(connections::one)
+                .service(copying::defaults)
+                .service(copying::change_defaults)
+                .service(copying::rules)
+                .service(why::about)
+                .service(why::of_signal)
+                .service(why::latency)
+                .service(ops::evaluations)
                 .service(events::list)
                 .service(events::one)
                 .service(events::log)

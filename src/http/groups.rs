@@ -3,14 +3,15 @@
 use super::accounts::AsOf;
 use super::auth::Caller;
 use super::problem::Problem;
+use super::why::LatencyView;
 use super::{Answered, App, Data, Wish, body};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidehelm_events::account::{self, Account, Link};
-use tidehelm_events::copy::settings::{self, Effective, Layer, WindDown};
 use tidehelm_events::copy::Overrides;
+use tidehelm_events::copy::settings::{self, Effective, Layer, WindDown};
 use tidehelm_events::desk::Access;
 use tidehelm_events::id::{AccountId, StreamId, Version};
 use tidehelm_events::time::Timestamp;
@@ -287,7 +288,12 @@ pub struct Members {
 /// The members of a trade group.
 #[utoipa::path(tag = "trade groups", params(("master" = String, Path), AsOf), responses((status = 200, body = Members), (status = 404, body = Problem)))]
 #[get("/trade-groups/{master}/members")]
-pub async fn members(app: Data, _caller: Caller, path: web::Path<String>, query: web::Query<AsOf>) -> Answered<Members> {
+pub async fn members(
+    app: Data,
+    _caller: Caller,
+    path: web::Path<String>,
+    query: web::Query<AsOf>,
+) -> Answered<Members> {
     let master = account_id(&path, "master")?;
     let members = app.look(query.as_of.as_deref(), |fold| {
         let group = TradeGroup::of(fold, &master)?;
@@ -346,6 +352,8 @@ pub struct OneMember {
     /// Every setting as it is in force, and the layer that it comes from.
     #[schema(value_type = Object)]
     pub effective: Value,
+    /// None where no order was measured yet.
+    pub latency: Option<LatencyView>,
 }
 
 /// One member, with every setting in force and where it comes from.
@@ -360,8 +368,11 @@ pub async fn one_member(
     let (master, slave) = both(&path)?;
     let found = app.look(query.as_of.as_deref(), |fold| {
         let member = Member::of(fold, &master, &slave)?;
-        let effective = effective(fold, &master, &slave, |effective| serde_json::to_value(effective).unwrap_or_default());
-        Some(OneMember { member, effective })
+        let effective =
+            effective(fold, &master, &slave, |effective| serde_json::to_value(effective).unwrap_or_default());
+        let slave = fold.truth.names().number(&StreamId::slave(&slave));
+        let latency = slave.and_then(|slave| LatencyView::of_link(fold, slave, &master));
+        Some(OneMember { member, effective, latency })
     });
     let found = found.await?.ok_or_else(|| no_member(&master, &slave))?;
     Ok(HttpResponse::Ok().insert_header(etag(found.member.version)).json(found))
@@ -374,7 +385,8 @@ pub fn effective<R>(fold: &Fold, master: &AccountId, slave: &AccountId, look: im
     let mut layers: Vec<(Layer, &Overrides)> = Vec::new();
     layers.extend(fold.truth.desk().map(|desk| (Layer::Global, desk.copy_defaults.as_ref())));
     layers.extend(of_master.and_then(|known| known.settings.as_ref()).map(|known| (Layer::Master, &known.copy)));
-    layers.extend(of_master.and_then(|known| known.group.as_ref()).map(|group| (Layer::Group, group.settings.as_ref())));
+    layers
+        .extend(of_master.and_then(|known| known.group.as_ref()).map(|group| (Layer::Group, group.settings.as_ref())));
     layers.extend(of_slave.and_then(|known| known.links.get(master)).map(|link| (Layer::Link, link.settings.as_ref())));
     layers.extend(of_slave.and_then(|known| known.settings.as_ref()).map(|known| (Layer::Slave, &known.copy)));
     look(&settings::resolve(&layers))
@@ -487,7 +499,7 @@ fn known_member(app: &App, master: &AccountId, slave: &AccountId) -> Result<u64,
 }
 
 /// The version that the caller saw. Without one a change of a whole thing is refused: it would undo what others did meanwhile.
-fn needs_version(request: &HttpRequest, in_body: Option<u64>, known: u64) -> Result<Version, Problem> {
+pub fn needs_version(request: &HttpRequest, in_body: Option<u64>, known: u64) -> Result<Version, Problem> {
     let given = match super::expected(request)? {
         None if request.headers().contains_key(header::IF_MATCH) => return Ok(Version(known)),
         Some(version) => Some(version),
@@ -505,8 +517,18 @@ fn needs_version(request: &HttpRequest, in_body: Option<u64>, known: u64) -> Res
     Err(Problem::new(if in_header { 412 } else { 409 }, "revision_stale", detail))
 }
 
-fn etag(version: u64) -> (header::HeaderName, String) {
+pub fn etag(version: u64) -> (header::HeaderName, String) {
     (header::ETAG, format!("\"{version}\""))
+}
+
+/// The field of a setting that was refused, as it stands in the request's body.
+pub fn under(part: &str, problem: Problem) -> Problem {
+    match problem.field {
+        Some(field) if problem.code == "setting_invalid" => {
+            Problem { field: Some(format!("{part}.{field}")), ..problem }
+        }
+        _ => problem,
+    }
 }
 
 pub fn account_id(text: &str, field: &str) -> Result<AccountId, Problem> {
