@@ -51,6 +51,10 @@ impl Launch {
         if !self.args.iter().any(|arg| arg == "--bind") {
             command.args(["--bind", "127.0.0.1:0"]);
         }
+        // Several desks at a time: no port that another one may have.
+        for socket in ["UPLINK", "SESSION", "FEED"] {
+            command.env(format!("TIDEHELM_TERMINALS__{socket}"), "tcp://127.0.0.1:0");
+        }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }

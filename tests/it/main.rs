@@ -18,3 +18,4 @@ mod postgres;
 mod power;
 mod shim;
 mod socket;
+mod stop;

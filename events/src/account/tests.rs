@@ -6,6 +6,7 @@ mod any_order;
 mod any_trading;
 mod copies;
 mod copying;
+mod emergency;
 mod identity;
 mod limits;
 mod links;
