@@ -168,8 +168,9 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
 
 fn no_emergency_log(error: &FileError) -> CliError {
     let why = std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
-    CliError::failed(format!("{error}{why}"))
-        .hint("without it STOP could not be recorded while the log cannot be written; stop.emergency_log names another place")
+    CliError::failed(format!("{error}{why}")).hint(
+        "without it STOP could not be recorded while the log cannot be written; stop.emergency_log names another place",
+    )
 }
 
 pub(crate) fn unreadable(error: &writer::OpenError) -> CliError {

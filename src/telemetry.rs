@@ -271,19 +271,21 @@ pub fn evaluation_lines(status: &StatusMetrics) -> Vec<Line> {
         Line::counters(name, help, "source", status.by_source.iter().map(|(source, counts)| (*source, of(counts))))
     };
     vec![
-        by("tidehelm_master_evaluations_total", "Statuses of masters that were worked out", |of| of.master_evaluations_total),
-        by(
-            "tidehelm_master_evaluations_failed_total",
-            "Of them: what they rest on could not be had",
-            |of| of.master_evaluations_failed,
-        ),
-        by("tidehelm_slave_evaluations_total", "Statuses of slaves that were worked out", |of| of.slave_evaluations_total),
-        by(
-            "tidehelm_slave_evaluations_failed_total",
-            "Of them: what they rest on could not be had",
-            |of| of.slave_evaluations_failed,
-        ),
-        by("tidehelm_slave_bundles_built_total", "Configurations that were made for slaves", |of| of.slave_bundles_built),
+        by("tidehelm_master_evaluations_total", "Statuses of masters that were worked out", |of| {
+            of.master_evaluations_total
+        }),
+        by("tidehelm_master_evaluations_failed_total", "Of them: what they rest on could not be had", |of| {
+            of.master_evaluations_failed
+        }),
+        by("tidehelm_slave_evaluations_total", "Statuses of slaves that were worked out", |of| {
+            of.slave_evaluations_total
+        }),
+        by("tidehelm_slave_evaluations_failed_total", "Of them: what they rest on could not be had", |of| {
+            of.slave_evaluations_failed
+        }),
+        by("tidehelm_slave_bundles_built_total", "Configurations that were made for slaves", |of| {
+            of.slave_bundles_built
+        }),
         Line::gauge(
             "tidehelm_last_cluster_size",
             "Masters of the slave that was looked at last",

@@ -27,7 +27,10 @@ pub enum Question {
     /// Of a signal, or of a decision about one.
     Position(Position),
     /// The master's, or a slave's.
-    Ticket { ticket: Ticket, account: Option<AccountId> },
+    Ticket {
+        ticket: Ticket,
+        account: Option<AccountId>,
+    },
     Order(OrderId),
 }
 
@@ -243,10 +246,7 @@ pub async fn tell(store: &mut dyn Store, found: Vec<Found>) -> Result<Vec<Story>
     Ok(stories(found, &records))
 }
 
-async fn read(
-    store: &mut dyn Store,
-    wanted: &BTreeSet<Position>,
-) -> Result<BTreeMap<Position, Record>, HistoryError> {
+async fn read(store: &mut dyn Store, wanted: &BTreeSet<Position>) -> Result<BTreeMap<Position, Record>, HistoryError> {
     let (mut found, mut space, mut through) = (BTreeMap::new(), Unpacked::default(), Position(0));
     for position in wanted {
         if *position > through {

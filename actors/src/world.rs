@@ -31,15 +31,15 @@ use invariants::{Auditor, Checked, Invariant, Violation, hold, violation};
 use mutants::Mutant;
 use people::{Asked, Person};
 use rng::Rng;
+use rust_decimal::Decimal;
+use session::Told;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Arguments;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use store::Store;
-use session::Told;
 use terminals::Terminal;
-use rust_decimal::Decimal;
-use std::collections::BTreeSet;
-use tidehelm_events::account::{self, Account, Connection};
+use tidehelm_events::account::{Account, Connection};
 use tidehelm_events::answer::Answer;
 use tidehelm_events::commit::{Hash, Head};
 use tidehelm_events::copy::book::LegState;
@@ -506,7 +506,8 @@ fn settled_slave(auditor: &Auditor, terminal: &Terminal, account: &Account) -> R
     let Some(book) = &account.slave_book else { return Ok(0) };
     hold!(!book.snapshot_wanted, Copies, "{stream} was asked for its positions and did not tell");
     hold!(book.outbox.is_empty(), Copies, "{stream} has not answered {:?}", book.outbox);
-    let warned = [Warning::VolumeDrift, Warning::OrderUnproven].into_iter().any(|warning| account.warnings.has(warning));
+    let warned =
+        [Warning::VolumeDrift, Warning::OrderUnproven].into_iter().any(|warning| account.warnings.has(warning));
     let mut owned: BTreeSet<OrderId> = BTreeSet::new();
     let mut count = 0;
     for (master, ticket, copy) in book.all_copies() {

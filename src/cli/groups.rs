@@ -80,12 +80,10 @@ enum GroupWhat {
 }
 
 #[derive(Args)]
-#[command(
-    after_help = "They are asked of a running server: --url, or TIDEHELM_URL.\n\n\
+#[command(after_help = "They are asked of a running server: --url, or TIDEHELM_URL.\n\n\
                   Examples:\n  tidehelm member add IC_Markets_1 IC_Markets_2 --enabled\n  \
                   tidehelm member set IC_Markets_1 IC_Markets_2 --settings '{\"volume\": {\"multiplier\": \"0.5\"}}'\n  \
-                  tidehelm member toggle IC_Markets_1 IC_Markets_2 off\n  tidehelm member remove IC_Markets_1 IC_Markets_2 --wind-down close_now"
-)]
+                  tidehelm member toggle IC_Markets_1 IC_Markets_2 off\n  tidehelm member remove IC_Markets_1 IC_Markets_2 --wind-down close_now")]
 pub struct Member {
     #[command(subcommand)]
     what: MemberWhat,
@@ -207,7 +205,8 @@ impl Group {
             }
             GroupWhat::Set { master, name, settings, seen } => {
                 let known: Value = server.get(&group(&master))?;
-                let settings = settings.as_deref().map(parsed).transpose()?.unwrap_or_else(|| known["settings"].clone());
+                let settings =
+                    settings.as_deref().map(parsed).transpose()?.unwrap_or_else(|| known["settings"].clone());
                 let name = name.map_or_else(|| known["display_name"].clone(), Value::from);
                 let wish = json!({"display_name": name, "settings": settings});
                 server.send_seen("PUT", &group(&master), Some(&wish), seen.of(&known))?
@@ -265,7 +264,8 @@ impl Seen {
 
 fn server(target: &Target, shared: &Shared) -> Result<Server, CliError> {
     target.server(shared)?.ok_or_else(|| {
-        CliError::usage("trade groups are changed on a running server").hint("name it: --url http://127.0.0.1:8787, or TIDEHELM_URL")
+        CliError::usage("trade groups are changed on a running server")
+            .hint("name it: --url http://127.0.0.1:8787, or TIDEHELM_URL")
     })
 }
 

@@ -161,19 +161,26 @@ fn rows(stories: &[Value]) -> Vec<Value> {
 fn tell_story(story: &Value, text: &mut String) {
     let signal = &story["signal"];
     if !signal.is_null() {
-        let change = if signal["payload"]["change"].is_null() { &signal["payload"] } else { &signal["payload"]["change"] };
-        line(text, 0, &format!(
-            "signal {}  {}  {} ticket {}  {change}",
-            word(&signal["position"]),
-            time(&signal["at"]),
-            word(&signal["master"]),
-            word(&signal["ticket"]),
-        ));
+        let change =
+            if signal["payload"]["change"].is_null() { &signal["payload"] } else { &signal["payload"]["change"] };
+        line(
+            text,
+            0,
+            &format!(
+                "signal {}  {}  {} ticket {}  {change}",
+                word(&signal["position"]),
+                time(&signal["at"]),
+                word(&signal["master"]),
+                word(&signal["ticket"]),
+            ),
+        );
     }
     for link in list(&story["links"]) {
         let decision = &link["decision"];
         if decision.is_null() {
-            let of = link["master"].as_str().map(|master| format!(" (copies of {master}, ticket {})", word(&link["ticket"])));
+            let of = link["master"]
+                .as_str()
+                .map(|master| format!(" (copies of {master}, ticket {})", word(&link["ticket"])));
             line(text, 1, &format!("{}{}", word(&link["slave"]), of.unwrap_or_default()));
         } else {
             let (slave, verdict, rule) = (word(&link["slave"]), word(&decision["verdict"]), word(&decision["rule"]));
@@ -189,7 +196,8 @@ fn tell_story(story: &Value, text: &mut String) {
 
 fn tell_order(order: &Value, text: &mut String) {
     let (seq, id) = (word(&order["seq"]), word(&order["id"]));
-    let why = if order["reason"] == "signal" { String::new() } else { format!("  because {}", word(&order["sentence"])) };
+    let why =
+        if order["reason"] == "signal" { String::new() } else { format!("  because {}", word(&order["sentence"])) };
     line(text, 2, &format!("order {seq}  {id}  {}{why}", order["instruction"]));
     let results = list(&order["results"]);
     if results.is_empty() {
@@ -197,13 +205,16 @@ fn tell_order(order: &Value, text: &mut String) {
     }
     for result in results {
         let said = &result["result"];
-        let part = |name: &str| said[name].as_str().map(str::to_string).or_else(|| said[name].as_u64().map(|n| n.to_string()));
-        let parts = ["ticket", "lots", "price", "error"].into_iter().filter_map(|name| Some(format!("{name} {}", part(name)?)));
+        let part =
+            |name: &str| said[name].as_str().map(str::to_string).or_else(|| said[name].as_u64().map(|n| n.to_string()));
+        let parts =
+            ["ticket", "lots", "price", "error"].into_iter().filter_map(|name| Some(format!("{name} {}", part(name)?)));
         let parts: Vec<String> = parts.collect();
         line(text, 3, &format!("{}  {}  {}", word(&said["outcome"]), time(&result["at"]), parts.join(" ")));
     }
     let took = order["took"].as_object().into_iter().flatten();
-    let took = took.filter_map(|(name, micros)| Some(format!("{} {}", name.replace('_', " "), millis(micros.as_i64()?))));
+    let took =
+        took.filter_map(|(name, micros)| Some(format!("{} {}", name.replace('_', " "), millis(micros.as_i64()?))));
     let took: Vec<String> = took.collect();
     if !took.is_empty() {
         line(text, 3, &took.join(", "));
@@ -283,7 +294,8 @@ signal 10  1970-01-01T00:00:00.000000Z  M_1 ticket 7  {\"close\":{\"ticket\":7}}
     #[test]
     fn a_table_of_values_has_a_row_for_each_order_and_each_decision_without_one() {
         let found = rows(&[story()]);
-        let seen: Vec<_> = found.iter().map(|row| (row["slave"].clone(), row["order"].clone(), row["outcome"].clone())).collect();
+        let seen: Vec<_> =
+            found.iter().map(|row| (row["slave"].clone(), row["order"].clone(), row["outcome"].clone())).collect();
         assert_eq!(seen, [(json!("S_1"), json!("o"), json!("filled")), (json!("S_2"), Value::Null, Value::Null)]);
     }
 }

@@ -10,8 +10,8 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidehelm_events::account::{self, Account, Link};
-use tidehelm_events::copy::settings::{self, Effective, Layer, WindDown};
 use tidehelm_events::copy::Overrides;
+use tidehelm_events::copy::settings::{self, Effective, Layer, WindDown};
 use tidehelm_events::desk::Access;
 use tidehelm_events::id::{AccountId, StreamId, Version};
 use tidehelm_events::time::Timestamp;
@@ -288,7 +288,12 @@ pub struct Members {
 /// The members of a trade group.
 #[utoipa::path(tag = "trade groups", params(("master" = String, Path), AsOf), responses((status = 200, body = Members), (status = 404, body = Problem)))]
 #[get("/trade-groups/{master}/members")]
-pub async fn members(app: Data, _caller: Caller, path: web::Path<String>, query: web::Query<AsOf>) -> Answered<Members> {
+pub async fn members(
+    app: Data,
+    _caller: Caller,
+    path: web::Path<String>,
+    query: web::Query<AsOf>,
+) -> Answered<Members> {
     let master = account_id(&path, "master")?;
     let members = app.look(query.as_of.as_deref(), |fold| {
         let group = TradeGroup::of(fold, &master)?;
@@ -363,7 +368,8 @@ pub async fn one_member(
     let (master, slave) = both(&path)?;
     let found = app.look(query.as_of.as_deref(), |fold| {
         let member = Member::of(fold, &master, &slave)?;
-        let effective = effective(fold, &master, &slave, |effective| serde_json::to_value(effective).unwrap_or_default());
+        let effective =
+            effective(fold, &master, &slave, |effective| serde_json::to_value(effective).unwrap_or_default());
         let slave = fold.truth.names().number(&StreamId::slave(&slave));
         let latency = slave.and_then(|slave| LatencyView::of_link(fold, slave, &master));
         Some(OneMember { member, effective, latency })
@@ -379,7 +385,8 @@ pub fn effective<R>(fold: &Fold, master: &AccountId, slave: &AccountId, look: im
     let mut layers: Vec<(Layer, &Overrides)> = Vec::new();
     layers.extend(fold.truth.desk().map(|desk| (Layer::Global, desk.copy_defaults.as_ref())));
     layers.extend(of_master.and_then(|known| known.settings.as_ref()).map(|known| (Layer::Master, &known.copy)));
-    layers.extend(of_master.and_then(|known| known.group.as_ref()).map(|group| (Layer::Group, group.settings.as_ref())));
+    layers
+        .extend(of_master.and_then(|known| known.group.as_ref()).map(|group| (Layer::Group, group.settings.as_ref())));
     layers.extend(of_slave.and_then(|known| known.links.get(master)).map(|link| (Layer::Link, link.settings.as_ref())));
     layers.extend(of_slave.and_then(|known| known.settings.as_ref()).map(|known| (Layer::Slave, &known.copy)));
     look(&settings::resolve(&layers))

@@ -126,7 +126,8 @@ impl World {
     /// The broker does it; the terminal hears of it unless one of them fails just now.
     pub(super) fn broker(&mut self, terminal: usize, id: OrderId) -> Checked {
         let slave = &self.terminals[terminal].slave;
-        let Some(order) = slave.file.get(&id).filter(|kept| kept.result.is_none()).map(|kept| kept.order.clone()) else {
+        let Some(order) = slave.file.get(&id).filter(|kept| kept.result.is_none()).map(|kept| kept.order.clone())
+        else {
             return Ok(());
         };
         if !slave.running.contains_key(&id) && self.rng.permille(500) {
@@ -156,7 +157,12 @@ impl World {
             }
             Instruction::Close { of, lots } => self.broker_closes(terminal, order.id, *of, *lots),
         };
-        self.note(format_args!("broker of {}: {order:?} is {:?} {:?}", self.terminals[terminal].stream.clone(), result.outcome, result.lots));
+        self.note(format_args!(
+            "broker of {}: {order:?} is {:?} {:?}",
+            self.terminals[terminal].stream.clone(),
+            result.outcome,
+            result.lots
+        ));
         let changes = result.lots.is_some_and(|lots| lots > Lots::ZERO) || result.outcome == Outcome::Placed;
         let slave = &mut self.terminals[terminal].slave;
         let times = slave.executed.entry(order.id).or_default();
@@ -199,7 +205,8 @@ impl World {
         let comment = order.id.short();
         let trade = Trade { ticket, symbol, side, entry, lots: filled, price, sl, tp, magic, comment };
         slave.positions.insert(ticket, (order.id, trade));
-        let result = OrderResult { ticket: Some(ticket), price: Some(price), sl, tp, ..said(order.id, Outcome::Placed) };
+        let result =
+            OrderResult { ticket: Some(ticket), price: Some(price), sl, tp, ..said(order.id, Outcome::Placed) };
         if entry.is_pending() {
             let wait = self.rng.between(100 * MILLI, 30 * SECOND);
             let expires = expires_at.is_some();
@@ -238,7 +245,8 @@ impl World {
         }
         let over = expires && self.rng.permille(500);
         let slave = &mut self.terminals[terminal].slave;
-        let Some((order, trade)) = slave.positions.get_mut(&ticket).filter(|(_, trade)| trade.entry.is_pending()) else {
+        let Some((order, trade)) = slave.positions.get_mut(&ticket).filter(|(_, trade)| trade.entry.is_pending())
+        else {
             return;
         };
         let (order, lots) = (*order, trade.lots);

@@ -635,7 +635,9 @@ impl World {
         }
         match self.mutant {
             Some(Mutant::RepliesBeforeDurable) => self.reply_early(number, process, &sealed.commit)?,
-            Some(Mutant::EffectsBeforeDurable | Mutant::OrdersBeforeDurable) => self.act_early(process, &sealed.commit)?,
+            Some(Mutant::EffectsBeforeDurable | Mutant::OrdersBeforeDurable) => {
+                self.act_early(process, &sealed.commit)?
+            }
             _ => {}
         }
         let full = self.store.is_full(self.now);
@@ -813,7 +815,13 @@ impl World {
         Ok(Deliveries { orders, snapshot, desk_time })
     }
 
-    fn session_reply(&mut self, number: u64, (terminal, tag, poll): (usize, u64, bool), order: &Order, answer: Answer) -> Checked {
+    fn session_reply(
+        &mut self,
+        number: u64,
+        (terminal, tag, poll): (usize, u64, bool),
+        order: &Order,
+        answer: Answer,
+    ) -> Checked {
         let registers = matches!(order.command, Command::Account(account::Command::Register(_)));
         let told = match (&answer, poll) {
             (_, true) => Told::Deliveries(self.deliveries_for(number, terminal)?),

@@ -339,7 +339,12 @@ impl Auditor {
                 if *role == Role::Master {
                     for (index, slave) in (1..).zip(self.reference.followers(account)) {
                         let (master, status, warnings) = (account.clone(), change.new, change.warnings);
-                        self.oblige(record.position, index, &slave, Due::Note(MasterNoted { master, status, warnings }));
+                        self.oblige(
+                            record.position,
+                            index,
+                            &slave,
+                            Due::Note(MasterNoted { master, status, warnings }),
+                        );
                     }
                 }
             }
@@ -453,7 +458,8 @@ impl Auditor {
     /// Once about each trade that the cause is about.
     fn decided(&mut self, stream: &StreamId, record: &Record, decided: &account::CopyDecided) -> Checked {
         let position = record.position;
-        let owed = self.obligations.iter_mut().find(|owed| record.causation == Some(owed.cause) && owed.slave == *stream);
+        let owed =
+            self.obligations.iter_mut().find(|owed| record.causation == Some(owed.cause) && owed.slave == *stream);
         let Some(Obligation { due: Due::Decide(master, tickets), done, .. }) = owed else {
             return Err(violation(Invariant::OneDecision, format!("event {position}: {stream} has nothing to decide")));
         };
@@ -469,7 +475,8 @@ impl Auditor {
     /// STOP goes to every slave that holds copies, in the order in which the desk came to know them.
     fn of_desk(&mut self, record: &Record, event: &tidehelm_events::desk::Event) {
         if let tidehelm_events::desk::Event::Stopped(_) = event {
-            let holds = |account: &&account::Account| account.slave_book.as_ref().is_some_and(|book| !book.copies.is_empty());
+            let holds =
+                |account: &&account::Account| account.slave_book.as_ref().is_some_and(|book| !book.copies.is_empty());
             let slaves = self.fold.truth.accounts().map(|(_, account)| account).filter(holds);
             let slaves: Vec<AccountId> = slaves.map(|account| account.id.clone()).collect();
             for (index, slave) in (1..).zip(slaves) {

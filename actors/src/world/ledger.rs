@@ -5,15 +5,17 @@ use super::invariants::{Checked, Invariant, hold, violation};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 use tidehelm_events::account::{self, Account, CopyDecided, SignalTaken};
-use tidehelm_events::copy::book::{Copy, LegState};
 use tidehelm_events::copy::Origin;
+use tidehelm_events::copy::book::{Copy, LegState};
 use tidehelm_events::copy::settings::{Mapping, Mode, Overrides, SyncMode, Volume, WindDown};
 use tidehelm_events::envelope::Record;
 use tidehelm_events::event::Event;
 use tidehelm_events::id::{AccountId, Position, Role, StreamId};
 use tidehelm_events::reason::{RuntimeStatus, Warning};
 use tidehelm_events::time::{Span, Timestamp};
-use tidehelm_events::trade::{Change, Entry, Instruction, Order, OrderId, OrderReason, Outcome, Side, Symbol, Ticket, Trade};
+use tidehelm_events::trade::{
+    Change, Entry, Instruction, Order, OrderId, OrderReason, Outcome, Side, Symbol, Ticket, Trade,
+};
 use tidehelm_events::truth::Truth;
 
 /// A signal by the number under which a terminal told it.
@@ -118,7 +120,9 @@ impl Ledger {
             account::Event::SignalTaken(taken) => self.signal(truth, stream, record, taken)?,
             account::Event::SyncWanted(wanted) => {
                 let master = truth.account(&StreamId::master(&wanted.master));
-                for (ticket, known) in master.and_then(|master| master.master_book.as_ref()).iter().flat_map(|book| &book.trades) {
+                for (ticket, known) in
+                    master.and_then(|master| master.master_book.as_ref()).iter().flat_map(|book| &book.trades)
+                {
                     self.changes.insert((record.position, *ticket), Change::Open(known.trade.clone()));
                 }
                 self.cause(truth, &wanted.master, record, None);
@@ -164,7 +168,11 @@ impl Ledger {
         if taken.origin == Origin::Signal {
             let told = self.told.get(&(stream.clone(), epoch, taken.signal_seq));
             let (seq, change) = (taken.signal_seq, &taken.change);
-            hold!(told == Some(change), Signals, "{stream} is taken to say {change:?} as {epoch}/{seq}, it said {told:?}");
+            hold!(
+                told == Some(change),
+                Signals,
+                "{stream} is taken to say {change:?} as {epoch}/{seq}, it said {told:?}"
+            );
         }
         self.changes.insert((record.position, taken.change.ticket()), taken.change.clone());
         self.cause(truth, master, record, taken.seen_at);
@@ -235,7 +243,8 @@ impl Ledger {
     /// One of the orders of the last decision.
     fn follow(&mut self, stream: &StreamId, record: &Record, order: &Order) -> Checked {
         let position = record.position;
-        let Some(deciding) = self.deciding.as_mut().filter(|deciding| deciding.slave == *stream && deciding.missing > 0)
+        let Some(deciding) =
+            self.deciding.as_mut().filter(|deciding| deciding.slave == *stream && deciding.missing > 0)
         else {
             return Err(violation(Invariant::OneDecision, format!("event {position}: {order:?} was not decided")));
         };
@@ -309,7 +318,9 @@ impl Rule<'_> {
             (Change::Open(trade), Some(copy)) => self.resized(copy, trade.lots.get()),
             (Change::Modify { lots: Some(lots), .. }, Some(copy)) if !over(copy) => self.resized(copy, lots.get()),
             (Change::Close { .. }, Some(copy)) if !over(copy) => self.shrunk(copy),
-            (Change::Modify { .. } | Change::Close { .. }, _) => Expected { why: "nothing changes", ..Expected::default() },
+            (Change::Modify { .. } | Change::Close { .. }, _) => {
+                Expected { why: "nothing changes", ..Expected::default() }
+            }
         }
     }
 

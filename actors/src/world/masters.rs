@@ -234,4 +234,3 @@ impl Master {
 pub fn lots(value: Decimal) -> Lots {
     Lots::new(value).unwrap_or(Lots::ZERO)
 }
-

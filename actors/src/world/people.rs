@@ -3,11 +3,11 @@
 use super::agenda::{MILLI, SECOND};
 use super::host::{Parcel, tell};
 use super::invariants::{Checked, code, hold};
+use super::masters::lots;
+use super::terminals::symbol;
 use super::{Happening, World};
 use crate::journal::Fault;
 use crate::node::{Command, Order};
-use super::masters::lots;
-use super::terminals::symbol;
 use rust_decimal::Decimal;
 use tidehelm_events::account::protection::{Action, Amount, Daily, Rules};
 use tidehelm_events::account::{self, AccountSettings};
@@ -239,7 +239,9 @@ impl World {
         let name = self.rng.pick(&["Gold".to_string(), "Majors".to_string(), String::new()]);
         match self.rng.below(20) {
             0..=11 => account::Command::SetIntent { enabled: self.rng.permille(850) },
-            12..=13 => account::Command::CreateGroup { name, settings: self.overrides(), enabled: self.rng.permille(500) },
+            12..=13 => {
+                account::Command::CreateGroup { name, settings: self.overrides(), enabled: self.rng.permille(500) }
+            }
             14..=15 => account::Command::ChangeGroup { name, settings: self.overrides(), enabled: None },
             16 => account::Command::RemoveGroup,
             17 => account::Command::Link { master: self.a_master(), enabled: true, settings: Box::default() },
@@ -253,9 +255,12 @@ impl World {
             0..=9 => account::Command::SetIntent { enabled: self.rng.permille(850) },
             10..=25 => account::Command::Link { master, enabled: self.rng.permille(950), settings: self.overrides() },
             26..=29 => account::Command::SwitchLink { master, enabled: self.rng.permille(800), expected: None },
-            30..=32 => account::Command::ChangeLink { master, settings: self.overrides(), enabled: None, expected: None },
+            30..=32 => {
+                account::Command::ChangeLink { master, settings: self.overrides(), enabled: None, expected: None }
+            }
             33..=34 => {
-                let all = [WindDown::Keep, WindDown::CloseOnlyByPosition, WindDown::CloseOnlyBySymbol, WindDown::CloseNow];
+                let all =
+                    [WindDown::Keep, WindDown::CloseOnlyByPosition, WindDown::CloseOnlyBySymbol, WindDown::CloseNow];
                 let wind_down = self.rng.permille(800).then(|| self.rng.pick(&all));
                 account::Command::Unlink { master, wind_down, expected: None }
             }
@@ -273,7 +278,8 @@ impl World {
             1..=2 => Some(Volume::Multiplier(factor(self.rng.between(5, 300)))),
             _ => None,
         };
-        let sync = [SyncMode::Skip, SyncMode::MarketOrder { distance_max }, SyncMode::LimitOrder { expires_ms: 20_000 }];
+        let sync =
+            [SyncMode::Skip, SyncMode::MarketOrder { distance_max }, SyncMode::LimitOrder { expires_ms: 20_000 }];
         Box::new(Overrides {
             volume,
             mode: self.rng.permille(80).then(|| self.rng.pick(&[Mode::Off, Mode::Observe, Mode::Live])),
@@ -290,7 +296,8 @@ impl World {
         let copy = if self.rng.permille(300) { *self.overrides() } else { Overrides::default() };
         let action = self.rng.pick(&[Action::BlockEntry, Action::CloseOnly, Action::Flatten]);
         let amount = Amount::Money(Money::new(Decimal::from(self.rng.between(100, 900))).unwrap_or_default());
-        let daily_loss = self.rng.permille(300).then_some(Daily { amount, from: <_>::default(), action, lasts: <_>::default() });
+        let daily_loss =
+            self.rng.permille(300).then_some(Daily { amount, from: <_>::default(), action, lasts: <_>::default() });
         let protection = Rules { daily_loss, ..Rules::default() };
         Box::new(AccountSettings { copy, require_all_masters: self.rng.permille(300), protection })
     }

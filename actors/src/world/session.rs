@@ -52,7 +52,10 @@ pub enum What {
 #[derive(Debug, Clone)]
 pub enum Told {
     Answer(Answer),
-    Registered { epoch: u64, previous: Option<(u64, u64)> },
+    Registered {
+        epoch: u64,
+        previous: Option<(u64, u64)>,
+    },
     /// Another registration counts.
     Superseded,
     /// Not now.

@@ -87,10 +87,13 @@ impl World {
             let poll = self.rng.between(0, SECOND);
             self.agenda.plan(poll, Happening::Poll { terminal });
             let trade = self.rng.between(SECOND, 4 * SECOND);
-            self.agenda.plan(trade, match role {
-                Role::Master => Happening::Trade { terminal },
-                Role::Slave => Happening::ByHand { terminal },
-            });
+            self.agenda.plan(
+                trade,
+                match role {
+                    Role::Master => Happening::Trade { terminal },
+                    Role::Slave => Happening::ByHand { terminal },
+                },
+            );
         }
     }
 
@@ -254,13 +257,16 @@ pub fn step(symbol: &Symbol) -> Decimal {
 fn naming(stream: &StreamId) -> (Affixes, BTreeMap<Symbol, Contract>) {
     let StreamId::Account(role, account) = stream else { return <_>::default() };
     let odd = account.as_str().bytes().last().is_some_and(|digit| digit % 2 == 1);
-    let affixes = |prefix: &str, suffix: &str, specials| Affixes { prefix: prefix.into(), suffix: suffix.into(), specials };
+    let affixes =
+        |prefix: &str, suffix: &str, specials| Affixes { prefix: prefix.into(), suffix: suffix.into(), specials };
     let gold = BTreeMap::from([(symbol("XAUUSD"), symbol("GOLD.m"))]);
     let (affixes, names) = match (role, odd) {
         (Role::Master, true) => (affixes("", ".m", gold), ["EURUSD.m", "GOLD.m", "US500.m", "BTCUSD.m"].as_slice()),
         (Role::Master, false) => (affixes("", ".m", BTreeMap::new()), ["EURUSD.m", "GOLD.m", "US500.m"].as_slice()),
         (Role::Slave, true) => (affixes("x", "", BTreeMap::new()), ["xEURUSD", "xXAUUSD", "xUS500"].as_slice()),
-        (Role::Slave, false) => (affixes("", ".pro", BTreeMap::new()), ["EURUSD.pro", "XAUUSD.pro", "US500.pro"].as_slice()),
+        (Role::Slave, false) => {
+            (affixes("", ".pro", BTreeMap::new()), ["EURUSD.pro", "XAUUSD.pro", "US500.pro"].as_slice())
+        }
     };
     (affixes, names.iter().map(|name| (symbol(name), contract(name))).collect())
 }

@@ -6,6 +6,7 @@ use crate::copy::{Origin, Rule};
 use crate::id::AccountId;
 use crate::money::Lots;
 use crate::stream::Stamp;
+use crate::trade::hash::state_hash;
 use crate::trade::{Change, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Ticket, Trade};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ impl MasterBook {
 
     /// The hash that a terminal with these trades tells.
     pub fn hash(&self) -> StateHash {
-        StateHash(crate::trade::state_hash(self.trades.values().map(|known| &known.trade)))
+        state_hash(self.trades.values().map(|known| &known.trade))
     }
 
     pub(super) fn take(&mut self, taken: &SignalTaken) {
@@ -235,7 +236,9 @@ impl SlaveBook {
         for order in self.outbox.values() {
             closing.opens |= order.id == of;
             match &order.instruction {
-                Instruction::Close { of: leg, lots: Some(lots) } if *leg == of => closing.lots = plus([closing.lots, *lots]),
+                Instruction::Close { of: leg, lots: Some(lots) } if *leg == of => {
+                    closing.lots = plus([closing.lots, *lots])
+                }
                 Instruction::Close { of: leg, lots: None } if *leg == of => closing.all = true,
                 _ => {}
             }

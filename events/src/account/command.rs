@@ -4,12 +4,13 @@ use super::event::{HeartbeatSeen, QuoteSeen, Registered, StateHash};
 use super::protection::{Rearm, RearmRefusal};
 use super::settings::AccountSettings;
 use crate::answer::{Denial, Status};
-use crate::copy::{Funds, MasterFacts, Origin};
 use crate::copy::settings::{Invalid, Overrides, WindDown};
 use crate::copy::stop::StopDegree;
+use crate::copy::{Funds, MasterFacts, Origin};
 use crate::id::{AccountId, Position, Version};
 use crate::reason::{RuntimeStatus, Warnings};
 use crate::time::Timestamp;
+use crate::trade::hash::state_hash;
 use crate::trade::{Affixes, Change, Contract, OrderId, OrderResult, Stamps, Ticket, Trade};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -119,7 +120,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub fn hash(&self) -> StateHash {
-        StateHash(crate::trade::state_hash(self.trades.iter().map(|shown| &shown.trade)))
+        state_hash(self.trades.iter().map(|shown| &shown.trade))
     }
 }
 

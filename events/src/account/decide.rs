@@ -28,14 +28,18 @@ impl Stream for Account {
             Command::Signal(signal) => return self.signal(*signal),
             Command::Snapshot(snapshot) => return self.snapshot(*snapshot, seen),
             Command::Copy(notes) => return Ok(self.copy(&notes, seen)),
-            Command::Result { result, durable_at, sent_at } => return self.result(*result, (durable_at, sent_at), seen),
+            Command::Result { result, durable_at, sent_at } => {
+                return self.result(*result, (durable_at, sent_at), seen);
+            }
             Command::Stop { degree, stop } => return Ok(self.stop(degree, stop, seen)),
             Command::Unlink { master, wind_down, expected } => return self.unlink(&master, wind_down, expected, seen),
             Command::NoteGroupRemoved { master } => return Ok(self.note_group_removed(&master, seen)),
             Command::Register(registered) => self.register(*registered)?,
             Command::Unregister => self.unregister()?,
             Command::SetIntent { enabled } => self.set_intent(enabled, seen)?,
-            Command::NoteStaleEpoch => self.warn(Warning::DuplicateEa, "a terminal uses a registration that was replaced"),
+            Command::NoteStaleEpoch => {
+                self.warn(Warning::DuplicateEa, "a terminal uses a registration that was replaced")
+            }
             Command::CreateGroup { name, settings, enabled } => self.create_group(name, settings, enabled, seen)?,
             Command::ChangeGroup { name, settings, enabled } => self.change_group(name, settings, enabled, seen)?,
             Command::RemoveGroup => self.remove_group()?,
@@ -263,7 +267,12 @@ impl Account {
     }
 
     /// Adds what the events do to the statuses: one event each with old and new, and the terminal's configuration once durable.
-    pub(super) fn with_status(&self, mut events: Vec<Event>, mut effects: Vec<Effect>, seen: &Seen<'_>) -> Decision<Event> {
+    pub(super) fn with_status(
+        &self,
+        mut events: Vec<Event>,
+        mut effects: Vec<Effect>,
+        seen: &Seen<'_>,
+    ) -> Decision<Event> {
         if events.is_empty() {
             return Decision { events, effects };
         }

@@ -3,9 +3,9 @@
 use super::protection::{LimitCleared, LimitHit, LimitNear, ProtectionRearmed, TradingDayStarted};
 use super::settings::AccountSettings;
 use crate::copy::book::Copy;
-use crate::copy::{Origin, Plan};
 use crate::copy::settings::{Overrides, WindDown};
 use crate::copy::stop::StopDegree;
+use crate::copy::{Origin, Plan};
 use crate::event::events;
 use crate::id::{AccountId, Position};
 use crate::money::{Lots, Money, Price};

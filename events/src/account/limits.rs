@@ -36,9 +36,10 @@ impl Account {
     }
 
     pub(super) fn protected_figures(&self, heartbeat: &HeartbeatSeen) -> Figures {
-        let lots = self.slave_book.as_ref().map_or(Lots::ZERO, |book| {
-            crate::copy::book::plus(book.all_copies().map(|(_, _, copy)| copy.left()))
-        });
+        let lots = self
+            .slave_book
+            .as_ref()
+            .map_or(Lots::ZERO, |book| crate::copy::book::plus(book.all_copies().map(|(_, _, copy)| copy.left())));
         let HeartbeatSeen { balance, equity, free_margin, open_positions, .. } = *heartbeat;
         Figures { balance, equity, free_margin, open_lots: Some(lots), open_positions }
     }

@@ -150,7 +150,9 @@ fn check(book: &MasterBook, change: &Change) -> Result<(), Refusal> {
     let known = book.trade(change.ticket());
     match (change, known) {
         (Change::Open(trade), _) if trade.lots == Lots::ZERO => invalid("lots", "nothing was opened"),
-        (Change::Open(trade), _) if trade.comment.chars().count() > 100 || trade.comment.chars().any(char::is_control) => {
+        (Change::Open(trade), _)
+            if trade.comment.chars().count() > 100 || trade.comment.chars().any(char::is_control) =>
+        {
             invalid("comment", "longer than 100 characters, or with control characters")
         }
         (Change::Open(_), None) if book.trades.len() >= TRADES_MAX => Err(Refusal::TradesFull(TRADES_MAX)),
@@ -167,7 +169,9 @@ fn check(book: &MasterBook, change: &Change) -> Result<(), Refusal> {
             invalid("price", "only a pending order's price can be changed")
         }
         (Change::Modify { .. }, Some(_)) => Ok(()),
-        (Change::Close { ratio: Some(ratio), .. }, _) if ratio.get() > rust_decimal::Decimal::ONE || ratio.get().is_zero() => {
+        (Change::Close { ratio: Some(ratio), .. }, _)
+            if ratio.get() > rust_decimal::Decimal::ONE || ratio.get().is_zero() =>
+        {
             invalid("ratio", "above 0 and at most 1: the part of what remained")
         }
         (Change::Close { remaining: Some(left), .. }, Some(known)) if *left >= known.lots => {

@@ -26,6 +26,8 @@ impl AccountSettings {
         let under = |path: &str, invalid: Invalid| Invalid { field: format!("{path}.{}", invalid.field), ..invalid };
         validate(&self.copy).map_err(|invalid| under("copy", invalid))?;
         let rules = self.protection.validate();
-        rules.map_err(|wrong| under("protection", Invalid { field: wrong.field.to_string(), why: wrong.why.to_string() }))
+        rules.map_err(|wrong| {
+            under("protection", Invalid { field: wrong.field.to_string(), why: wrong.why.to_string() })
+        })
     }
 }

@@ -5,16 +5,19 @@ use super::command::{Refusal, SignalNote, Snapshot};
 use super::event::*;
 use super::state::{Account, Figures, Link};
 use crate::copy::book::{Copy, LegState};
-use crate::copy::{plan, symbol};
 use crate::copy::settings::{Effective, Layer, Mode, Overrides, WindDown, resolve};
 use crate::copy::{Ask, Block, Exposure, LinkFacts, Origin, Rule, SlaveFacts, StopDegree, wind};
+use crate::copy::{plan, symbol};
 use crate::id::{AccountId, Position, Role};
 use crate::money::Lots;
 use crate::react::Effect;
 use crate::reason::{RuntimeStatus, Warning};
 use crate::stream::{Decision, Seen, Stamp};
 use crate::time::Timestamp;
-use crate::trade::{Affixes, Change, Contract, Holding, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Stamps, Symbol, Ticket};
+use crate::trade::{
+    Affixes, Change, Contract, Holding, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Stamps, Symbol,
+    Ticket,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -91,7 +94,10 @@ impl Account {
             let of = Of { master: &note.master, ticket, signal: Some(note.signal), stamps: note.stamps, deadline };
             issue.order(id, instruction, reason, of);
         }
-        if link.winding == Some(WindDown::CloseOnlyBySymbol) && note.side.others_in_symbol == 0 && note.master_left == Lots::ZERO {
+        if link.winding == Some(WindDown::CloseOnlyBySymbol)
+            && note.side.others_in_symbol == 0
+            && note.master_left == Lots::ZERO
+        {
             self.close_waiting(note, copy, book, &settings, &slave, issue);
         }
     }
@@ -169,7 +175,12 @@ impl Account {
         resolve(&layers)
     }
 
-    fn slave_facts<'a>(&'a self, exposure: &'a Exposure, block: Option<&'a Block>, unknown: &'a Unknown) -> SlaveFacts<'a> {
+    fn slave_facts<'a>(
+        &'a self,
+        exposure: &'a Exposure,
+        block: Option<&'a Block>,
+        unknown: &'a Unknown,
+    ) -> SlaveFacts<'a> {
         let identity = self.identity.as_deref();
         SlaveFacts {
             funds: self.figures.as_deref().map(Figures::funds),
@@ -257,7 +268,10 @@ impl Account {
         }
         if outcome == Outcome::Unknown {
             issue.decision.effects.push(Effect::SnapshotDue { stream: self.stream() });
-            issue.decision.events.extend(self.warn(Warning::OrderUnproven, "a terminal cannot prove what became of an order"));
+            issue
+                .decision
+                .events
+                .extend(self.warn(Warning::OrderUnproven, "a terminal cannot prove what became of an order"));
         }
         let decision = issue.decision;
         Ok(self.finish(decision, seen))
@@ -300,7 +314,9 @@ impl Account {
         let tried = |of: OrderId| book.corrections.get(&of).copied().unwrap_or(0);
         for instruction in instructions {
             if tried(target(&instruction)) >= CORRECTIONS_MAX {
-                let why = format!("ticket {ticket} of {master}: the copy could not be made what it should be; close the rest by hand");
+                let why = format!(
+                    "ticket {ticket} of {master}: the copy could not be made what it should be; close the rest by hand"
+                );
                 issue.decision.events.extend(self.warn(Warning::VolumeDrift, why));
                 continue;
             }
@@ -336,14 +352,20 @@ impl Account {
             }
         }
         let mut decision = issue.decision;
-        let raise = |holds: bool, warning: Warning, why: String| if holds { self.warn(warning, why) } else { self.clear(warning) };
+        let raise = |holds: bool, warning: Warning, why: String| {
+            if holds { self.warn(warning, why) } else { self.clear(warning) }
+        };
         let strangers = unknown.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join(", ");
         decision.events.extend(raise(
             !unknown.is_empty(),
             Warning::UnknownPosition,
             format!("{} positions that no order of the desk opened: {strangers}", unknown.len()),
         ));
-        decision.events.extend(raise(changed, Warning::VolumeDrift, "copies have another volume than the desk thought".into()));
+        decision.events.extend(raise(
+            changed,
+            Warning::VolumeDrift,
+            "copies have another volume than the desk thought".into(),
+        ));
         let unproven = next.all_copies().any(|(_, _, copy)| copy.legs.iter().any(|leg| leg.state == LegState::Unknown));
         if !unproven {
             decision.events.extend(self.clear(Warning::OrderUnproven));
@@ -358,7 +380,8 @@ impl Account {
         if order_seq <= ours {
             return vec![];
         }
-        let why = format!("the terminal has done order {order_seq}, the log ends at {ours}: was an older backup restored?");
+        let why =
+            format!("the terminal has done order {order_seq}, the log ends at {ours}: was an older backup restored?");
         self.warn(Warning::LogBehindTerminal, why)
     }
 
@@ -378,7 +401,13 @@ impl Account {
     }
 
     /// The link was removed: what goes at once.
-    pub(super) fn wind_down(&self, master: &AccountId, mode: WindDown, seen: &Seen<'_>, decision: &mut Decision<Event>) {
+    pub(super) fn wind_down(
+        &self,
+        master: &AccountId,
+        mode: WindDown,
+        seen: &Seen<'_>,
+        decision: &mut Decision<Event>,
+    ) {
         let Some(book) = self.slave_book.as_deref() else { return };
         let mut issue = Issue::new(self, book, seen);
         let copies = book.keyed().filter(|((of, _), _)| *of == master);
@@ -406,9 +435,8 @@ impl Account {
 
     /// Adds what the events do to the statuses, where any of them can do something.
     fn finish(&self, decision: Decision<Event>, seen: &Seen<'_>) -> Decision<Event> {
-        let matters = |event: &Event| {
-            matches!(event, Event::WarningRaised(_) | Event::WarningCleared(_) | Event::LinkEnded(_))
-        };
+        let matters =
+            |event: &Event| matches!(event, Event::WarningRaised(_) | Event::WarningCleared(_) | Event::LinkEnded(_));
         match decision.events.iter().any(matters) {
             true => self.with_status(decision.events, decision.effects, seen),
             false => decision,
@@ -444,7 +472,12 @@ impl SlaveBook {
         }
         SlaveBook {
             order_seq: self.order_seq,
-            outbox: self.outbox.iter().filter(|(_, order)| concerns(order)).map(|(seq, order)| (*seq, order.clone())).collect(),
+            outbox: self
+                .outbox
+                .iter()
+                .filter(|(_, order)| concerns(order))
+                .map(|(seq, order)| (*seq, order.clone()))
+                .collect(),
             copies,
             corrections: self.corrections.clone(),
             withheld: self.withheld.iter().filter(|(of, at)| (of, *at) == (master, ticket)).cloned().collect(),
@@ -544,12 +577,7 @@ fn target(instruction: &Instruction) -> OrderId {
 }
 
 fn unplaced(account: &Account, seen: &Seen<'_>) -> Stamp {
-    Stamp {
-        position: Position(0),
-        version: account.revision,
-        received_at: seen.received_at,
-        recorded_at: seen.now,
-    }
+    Stamp { position: Position(0), version: account.revision, received_at: seen.received_at, recorded_at: seen.now }
 }
 
 /// Each order's position by itself.
@@ -595,11 +623,14 @@ fn compare_netting(book: &SlaveBook, snapshot: &Snapshot) -> (Vec<Drift>, Vec<Ti
         if there || busy(copy) {
             continue;
         }
-        for leg in copy.legs.iter().filter(|leg| matches!(leg.state, LegState::Open | LegState::Pending | LegState::Unknown)) {
+        for leg in
+            copy.legs.iter().filter(|leg| matches!(leg.state, LegState::Open | LegState::Pending | LegState::Unknown))
+        {
             drifted.push(Drift { order: leg.order, ticket: None, expected: leg.held(), found: Lots::ZERO });
         }
     }
-    let stranger = |shown: &&super::command::SnapshotTrade| !symbols.contains(&shown.trade.symbol) && shown.order.is_none();
+    let stranger =
+        |shown: &&super::command::SnapshotTrade| !symbols.contains(&shown.trade.symbol) && shown.order.is_none();
     (drifted, snapshot.trades.iter().filter(stranger).map(|shown| shown.trade.ticket).collect())
 }
 

@@ -5,8 +5,8 @@ use super::event::{Event, HeartbeatSeen, QuoteSeen, Registered, StateHash};
 use super::protection::{Protection, ProtectionEvent};
 use super::settings::AccountSettings;
 use super::status::{self, Evaluation, Inputs};
-use crate::copy::{Funds, Quote};
 use crate::copy::settings::{Overrides, WindDown};
+use crate::copy::{Funds, Quote};
 use crate::id::{AccountId, Role, Version};
 use crate::money::Money;
 use crate::reason::{RuntimeStatus, Warnings};
@@ -420,7 +420,8 @@ impl Account {
         if let Some(book) = self.master_book.as_mut().filter(|book| book.signal_seq == through) {
             book.agreed = Some(told);
         }
-        if let Some(book) = self.slave_book.as_mut().filter(|book| book.order_seq == through && book.outbox.is_empty()) {
+        if let Some(book) = self.slave_book.as_mut().filter(|book| book.order_seq == through && book.outbox.is_empty())
+        {
             book.agreed = Some(told);
         }
     }

@@ -151,9 +151,7 @@ impl Refusal {
             Refusal::SettingInvalid { field, .. } => ("setting_invalid", Status::Invalid, Some(*field)),
             Refusal::LockedAlready(_) => ("locked_already", Status::Conflict, None),
             Refusal::NotLocked => ("not_locked", Status::Conflict, None),
-            Refusal::CopyDefaultInvalid(invalid) => {
-                ("setting_invalid", Status::Invalid, Some(invalid.field.as_str()))
-            }
+            Refusal::CopyDefaultInvalid(invalid) => ("setting_invalid", Status::Invalid, Some(invalid.field.as_str())),
             Refusal::StoppedAlready(_) => ("stopped_already", Status::Conflict, Some("degree")),
             Refusal::NotStopped => ("not_stopped", Status::Conflict, None),
             Refusal::UserKnown(_) => ("user_known", Status::Conflict, Some("name")),

@@ -50,7 +50,8 @@ impl Log {
         self.append(to, events, None, &mut owed);
         while let Some(reaction) = owed.pop_front() {
             let command = Wish::Account(reaction.command.clone());
-            let events = self.decide(&reaction.to, command).unwrap_or_else(|no| panic!("{reaction:?} was refused: {no:?}"));
+            let events =
+                self.decide(&reaction.to, command).unwrap_or_else(|no| panic!("{reaction:?} was refused: {no:?}"));
             self.append(&reaction.to.clone(), events, Some(&reaction), &mut owed);
         }
         Ok(self.records.len() - before)

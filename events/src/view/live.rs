@@ -120,9 +120,12 @@ pub fn touches(stream: &StreamId, event: &Event) -> Vec<Touch> {
                     [Some(Figures(account)), of].into_iter().flatten().collect()
                 }
                 (_, Of::OrderAnswered(_)) => vec![Figures(account)],
-                (_, Of::LinkSwitched(account::LinkSwitched { master, .. })
+                (
+                    _,
+                    Of::LinkSwitched(account::LinkSwitched { master, .. })
                     | Of::LinkChanged(account::LinkChanged { master, .. })
-                    | Of::LinkStatusChanged(account::LinkStatusChanged { master, .. })) => {
+                    | Of::LinkStatusChanged(account::LinkStatusChanged { master, .. }),
+                ) => {
                     vec![Changed(account), Changed(member(master))]
                 }
                 (_, Of::LinkEnded(ended)) => vec![Changed(account), Changed(member(&ended.master))],
@@ -208,8 +211,10 @@ impl Changes {
     pub fn told(&mut self, truth: &Truth, with_figures: bool) -> BTreeMap<Thing, How> {
         let mut things = std::mem::take(&mut self.things);
         for slave in std::mem::take(&mut self.members_of) {
-            let masters =
-                truth.account(&StreamId::slave(&slave)).into_iter().flat_map(|account| account.members().map(|(master, _)| master));
+            let masters = truth
+                .account(&StreamId::slave(&slave))
+                .into_iter()
+                .flat_map(|account| account.members().map(|(master, _)| master));
             for master in masters {
                 let member = Thing::Member { slave: slave.clone(), master: master.clone() };
                 things.entry(member).or_insert(How::Changed);
@@ -285,7 +290,11 @@ mod tests {
     fn a_thing_that_changed_often_is_told_once_and_stays_new() {
         let slave = StreamId::slave(&account_id("B_1"));
         let mut log = sample::log::Log::new();
-        log.account(&slave, account::Command::Link { master: account_id("A_1"), enabled: true, settings: Box::default() }).unwrap();
+        log.account(
+            &slave,
+            account::Command::Link { master: account_id("A_1"), enabled: true, settings: Box::default() },
+        )
+        .unwrap();
         let mut changes = Changes::default();
         for record in &log.records {
             changes.take_in(log.fold.truth.names().get(record.stream).unwrap(), &record.event);
