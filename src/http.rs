@@ -43,9 +43,10 @@ use tidehelm_actors::desk::Host;
 use tidehelm_actors::journal::Reply;
 use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
-use tidehelm_events::answer::{Answer, BodyHash};
+use tidehelm_events::answer::{Answer, BodyHash, Known};
 use tidehelm_events::id::{CommandId, CredentialId, Position, StreamId, Version};
 use tidehelm_events::time::Timestamp;
+use tidehelm_events::truth::Slot;
 use tidehelm_events::view::Fold;
 use tracing::Instrument;
 
@@ -325,7 +326,7 @@ impl App {
             by: caller.principal.clone(),
             id: Some(id),
             body: BodyHash::of(&asked),
-            expected: if wish.own_version { None } else { expected(request)? },
+            expected: if wish.own_version { wish.seen } else { wish.seen.or(expected(request)?) },
             occurred_at: now,
             received_at: now,
         })
@@ -341,6 +342,19 @@ impl App {
                 Ok(reply)
             }
         }
+    }
+
+    /// True for the repeat of a command: what it rested on then need not hold any more, and its answer stands.
+    pub fn was_answered(&self, request: &HttpRequest, caller: &Caller, to: &StreamId) -> Result<bool, Problem> {
+        if !request.headers().contains_key("idempotency-key") {
+            return Ok(false);
+        }
+        let (id, now) = (command_id(request)?, self.clock.now());
+        let known = |slot: &Slot| !matches!(slot.answers.look_up(&caller.principal, id, BodyHash(0), now), Known::New);
+        Ok(self
+            .host
+            .durable
+            .read(|fold| [to, &StreamId::Desk].into_iter().filter_map(|at| fold.truth.slot_of(at)).any(known)))
     }
 
     /// Hands an outcome on. Where it is a refusal, the secret that was made for it goes; where it is unknown, it stays.
@@ -384,17 +398,22 @@ pub struct Wish<'a> {
     pub body: &'a [u8],
     /// The command says itself which version it is for: one of a part, not of the whole stream.
     own_version: bool,
+    /// The version that the caller saw, where it does not stand in a header.
+    seen: Option<Version>,
 }
 
 impl<'a> Wish<'a> {
     pub fn desk(command: tidehelm_events::desk::Command, body: &'a [u8]) -> Self {
-        Wish { to: StreamId::Desk, command: Command::Desk(command), body, own_version: false }
+        Wish { to: StreamId::Desk, command: Command::Desk(command), body, own_version: false, seen: None }
     }
     pub fn account(to: StreamId, command: tidehelm_events::account::Command, body: &'a [u8]) -> Self {
-        Wish { to, command: Command::Account(command), body, own_version: false }
+        Wish { to, command: Command::Account(command), body, own_version: false, seen: None }
     }
     pub fn with_its_own_version(self) -> Self {
         Wish { own_version: true, ..self }
+    }
+    pub fn at(self, seen: Option<Version>) -> Self {
+        Wish { seen, ..self }
     }
 }
 

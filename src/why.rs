@@ -379,3 +379,138 @@ fn reason(reason: OrderReason) -> (&'static str, &'static str) {
         OrderReason::Stop => ("stop", "somebody pressed STOP"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidehelm_actors::journal::{Journal, Limits};
+    use tidehelm_actors::memory::MemoryLog;
+    use tidehelm_actors::node::{Command, Order as Wish};
+    use tidehelm_actors::restore::Restorer;
+    use tidehelm_events::account::{HeartbeatSeen, Registered, Signal, StateHash};
+    use tidehelm_events::id::{NodeId, Principal};
+    use tidehelm_events::money::Money;
+    use tidehelm_events::trade::{Change, Contract, Entry as How, OrderResult, Outcome, Side, Symbol, Trade};
+
+    /// A desk without actors: one command, one commit.
+    struct Desk {
+        journal: Journal<()>,
+        log: MemoryLog,
+        fold: Fold,
+        now: Timestamp,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let mut log = MemoryLog::default();
+            let (head, restored) = (log.next_epoch(), Restorer::new(Fold::default(), []).finish());
+            let journal = Journal::new(restored, head, NodeId(uuid::Uuid::from_u128(1)), Limits::default());
+            Desk { journal, log, fold: Fold::default(), now: Timestamp(1_700_000_000_000_000) }
+        }
+
+        fn wants(&mut self, to: &StreamId, command: account::Command) {
+            self.now = self.now + tidehelm_events::time::Span::millis(1);
+            let order = Wish::once(to.clone(), Principal::Terminal, Command::Account(command), self.now);
+            self.journal.submit(order, (), self.now).unwrap();
+            let (end, mut space) = (self.log.end(), Unpacked::default());
+            let sealed = self.journal.seal(self.now + tidehelm_events::time::Span::seconds(1)).unwrap();
+            self.log.put(&sealed.commit, &sealed.audit, &end).unwrap();
+            self.journal.durable();
+            self.fold.apply_commit(&sealed.commit, &mut space, |_, _| {}).unwrap();
+        }
+
+        fn is_there(&mut self, to: &StreamId) {
+            let contract = Contract {
+                lots_step: "0.01".parse().unwrap(),
+                lots_min: "0.01".parse().unwrap(),
+                lots_max: "100".parse().unwrap(),
+                size: "100000".parse().unwrap(),
+                digits: 5,
+                tick_value: "1".parse().unwrap(),
+                tick_size: "0.00001".parse().unwrap(),
+            };
+            let contracts = [(Symbol::new("EURUSD").unwrap(), contract)].into();
+            let registered = Registered { trade_allowed: true, contracts, ..Registered::default() };
+            self.wants(to, account::Command::Register(Box::new(registered)));
+            self.wants(to, account::Command::SetIntent { enabled: true });
+            self.beats(to);
+        }
+
+        fn beats(&mut self, to: &StreamId) {
+            let amount: Money = "1000".parse().unwrap();
+            self.wants(
+                to,
+                account::Command::Heartbeat(HeartbeatSeen {
+                    balance: amount,
+                    equity: amount,
+                    free_margin: amount,
+                    open_positions: 0,
+                    trade_allowed: true,
+                    state_hash: StateHash::default(),
+                    through_signal_seq: 0,
+                }),
+            );
+        }
+    }
+
+    fn told(stories: &[Story]) -> String {
+        serde_json::to_string(stories).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_the_index_forgot_is_found_in_the_log() {
+        let mut desk = Desk::new();
+        let (master, slave) = (AccountId::new("M_1").unwrap(), AccountId::new("S_1").unwrap());
+        let (to_master, to_slave) = (StreamId::master(&master), StreamId::slave(&slave));
+        desk.is_there(&to_master);
+        desk.is_there(&to_slave);
+        let link = account::Command::Link { master: master.clone(), enabled: true, settings: Box::default() };
+        desk.wants(&to_slave, link);
+        let trade = Trade {
+            ticket: Ticket(7),
+            symbol: Symbol::new("EURUSD").unwrap(),
+            side: Side::Buy,
+            entry: How::Market,
+            lots: "0.5".parse().unwrap(),
+            price: "1.1".parse().unwrap(),
+            sl: None,
+            tp: None,
+            magic: 0,
+            comment: String::new(),
+        };
+        let signal = desk.log.end().position.next();
+        let change = Change::Open(trade);
+        let seen_at = Some(desk.now);
+        let taken = Signal { signal_seq: 1, change, broker_at: None, seen_at };
+        desk.wants(&to_master, account::Command::Signal(Box::new(taken)));
+        (0..300).for_each(|_| desk.beats(&to_slave));
+        let order = desk.fold.truth.account(&to_slave).unwrap().slave_book.as_ref().unwrap().outbox[&1].id;
+        let result = OrderResult {
+            order,
+            outcome: Outcome::Filled,
+            ticket: Some(Ticket(900)),
+            price: None,
+            lots: Some("0.5".parse().unwrap()),
+            sl: None,
+            tp: None,
+            error: None,
+            received_at: None,
+            done_at: None,
+        };
+        let result = account::Command::Result { result: Box::new(result), durable_at: None, sent_at: None };
+        desk.wants(&to_slave, result);
+
+        let known = find(&desk.fold, &Question::Position(signal));
+        assert_eq!(known.len(), 1);
+        let known = tell(&mut desk.log, known).await.unwrap();
+        let searched = search(&mut desk.log, signal).await.unwrap();
+        assert_eq!(searched.len(), 1);
+        let found = tell(&mut desk.log, with_names(&desk.fold, searched)).await.unwrap();
+        assert_eq!(told(&found), told(&known));
+        let order = &found[0].links[0].orders[0];
+        assert_eq!((order.seq, order.results[0].result["ticket"].as_u64()), (Some(1), Some(900)));
+        for nothing in [signal.next(), Position(1), desk.log.end().position] {
+            assert_eq!(search(&mut desk.log, nothing).await.unwrap(), [], "{nothing} is no signal");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::accounts::AsOf;
 use super::auth::Caller;
-use super::groups::{account_id, etag, needs_version, only_set, under};
+use super::groups::{account_id, etag, only_set, seen, under};
 use super::problem::Problem;
 use super::{Answered, App, Data, Wish, body};
 use actix_web::{HttpRequest, HttpResponse, get, post, put, web};
@@ -297,9 +297,9 @@ pub async fn change_settings(
     caller.need(&app, Access::Operator, "change an account's settings").await?;
     let stream = stream_of(&path)?;
     let SettingsWish { settings, version } = body(&bytes)?;
-    needs_version(&request, version, known(&app, &stream)?)?;
+    let seen = seen(&app, &request, &caller, &stream, version, || known(&app, &stream))?;
     let command = account::Command::ChangeSettings(Box::new(settings));
-    let changed = app.command(&request, &caller, Wish::account(stream.clone(), command, &bytes)).await;
+    let changed = app.command(&request, &caller, Wish::account(stream.clone(), command, &bytes).at(seen)).await;
     changed.map_err(|problem| under("settings", problem))?;
     answer(app.host.durable.read(|fold| settings_view(fold, &stream)), &stream)
 }

@@ -2,7 +2,7 @@
 
 use super::accounts::AsOf;
 use super::auth::Caller;
-use super::groups::{etag, needs_version, only_set, under};
+use super::groups::{etag, only_set, seen, under};
 use super::problem::Problem;
 use super::{Answered, Data, Wish, body};
 use actix_web::{HttpRequest, HttpResponse, get, put, web};
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidehelm_events::copy::{self, Overrides, Rule};
 use tidehelm_events::desk::{Access, Command};
+use tidehelm_events::id::StreamId;
 use tidehelm_events::view::Fold;
 use utoipa::ToSchema;
 
@@ -77,10 +78,10 @@ pub async fn change_defaults(
 ) -> Result<HttpResponse, Problem> {
     caller.need(&app, Access::Operator, "change how the desk copies").await?;
     let CopySettingsWish { settings, version } = body(&bytes)?;
-    let known = app.host.durable.read(|fold| fold.truth.desk().map_or(0, |desk| desk.revision.0));
-    needs_version(&request, version, known)?;
+    let known = || Ok(app.host.durable.read(|fold| fold.truth.desk().map_or(0, |desk| desk.revision.0)));
+    let seen = seen(&app, &request, &caller, &StreamId::Desk, version, known)?;
     let command = Command::ChangeCopyDefaults(Box::new(settings));
-    let changed = app.command(&request, &caller, Wish::desk(command, &bytes)).await;
+    let changed = app.command(&request, &caller, Wish::desk(command, &bytes).at(seen)).await;
     changed.map_err(|problem| under("settings", problem))?;
     Ok(answer(app.host.durable.read(settings_of)))
 }

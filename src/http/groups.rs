@@ -214,11 +214,12 @@ pub async fn change(
 ) -> Result<HttpResponse, Problem> {
     let master = account_id(&path, "master")?;
     let GroupBody { display_name, enabled, settings, version } = body(&bytes)?;
-    let known = app.host.durable.read(|fold| TradeGroup::of(fold, &master).map(|group| group.version));
-    let known = known.ok_or_else(|| no_group(&master))?;
-    needs_version(&request, version, known)?;
+    caller.need(&app, Access::Operator, "change trade groups").await?;
+    let stream = StreamId::master(&master);
+    let seen = seen(&app, &request, &caller, &stream, version, || known_group(&app, &master))?;
     let command = account::Command::ChangeGroup { name: display_name, settings: Box::new(settings), enabled };
-    let group = change_group(&app, &request, &caller, &master, command, &bytes).await?;
+    app.command(&request, &caller, Wish::account(stream, command, &bytes).at(seen)).await?;
+    let group = app.host.durable.read(|fold| TradeGroup::of(fold, &master)).ok_or_else(|| no_group(&master))?;
     Ok(HttpResponse::Ok().insert_header(etag(group.version)).json(group))
 }
 
@@ -233,10 +234,9 @@ pub struct Removed {
 pub async fn remove(app: Data, request: HttpRequest, caller: Caller, path: web::Path<String>) -> Answered<Removed> {
     caller.need(&app, Access::Operator, "remove trade groups").await?;
     let master = account_id(&path, "master")?;
-    let known = app.host.durable.read(|fold| TradeGroup::of(fold, &master).map(|group| group.version));
-    let known = known.ok_or_else(|| no_group(&master))?;
-    needs_version(&request, None, known)?;
-    let wish = Wish::account(StreamId::master(&master), account::Command::RemoveGroup, b"");
+    let stream = StreamId::master(&master);
+    let seen = seen(&app, &request, &caller, &stream, None, || known_group(&app, &master))?;
+    let wish = Wish::account(stream, account::Command::RemoveGroup, b"").at(seen);
     let reply = app.command(&request, &caller, wish).await?;
     Ok(web::Json(Removed { position: reply.position.0 }))
 }
@@ -418,8 +418,9 @@ pub async fn set_member(
 ) -> Result<HttpResponse, Problem> {
     let (master, slave) = both(&path)?;
     let MemberBody { enabled, slave_settings, version } = body(&bytes)?;
-    let known = known_member(&app, &master, &slave)?;
-    let expected = Some(needs_version(&request, version, known)?);
+    caller.need(&app, Access::Operator, "change members").await?;
+    let stream = StreamId::slave(&slave);
+    let expected = seen(&app, &request, &caller, &stream, version, || known_member(&app, &master, &slave))?;
     let settings = Box::new(slave_settings);
     let command = account::Command::ChangeLink { master: master.clone(), settings, enabled, expected };
     let member = change_member(&app, &request, &caller, (&master, &slave), command, &bytes).await?;
@@ -447,13 +448,13 @@ pub async fn remove_member(
 ) -> Answered<Removed> {
     caller.need(&app, Access::Operator, "change members").await?;
     let (master, slave) = both(&path)?;
-    let known = known_member(&app, &master, &slave)?;
-    let expected = Some(needs_version(&request, None, known)?);
+    let stream = StreamId::slave(&slave);
+    let expected = seen(&app, &request, &caller, &stream, None, || known_member(&app, &master, &slave))?;
     let settled = app.host.durable.read(|fold| effective(fold, &master, &slave, |known| known.wind_down.get()));
     let wind_down = Some(query.wind_down.unwrap_or(settled));
     let command = account::Command::Unlink { master, wind_down, expected };
     let asked = request.query_string().as_bytes().to_vec();
-    let wish = Wish::account(StreamId::slave(&slave), command, &asked).with_its_own_version();
+    let wish = Wish::account(stream, command, &asked).with_its_own_version();
     let reply = app.command(&request, &caller, wish).await?;
     Ok(web::Json(Removed { position: reply.position.0 }))
 }
@@ -498,8 +499,28 @@ fn known_member(app: &App, master: &AccountId, slave: &AccountId) -> Result<u64,
     version.ok_or_else(|| no_member(master, slave))
 }
 
+fn known_group(app: &App, master: &AccountId) -> Result<u64, Problem> {
+    let version = app.host.durable.read(|fold| TradeGroup::of(fold, master).map(|group| group.version));
+    version.ok_or_else(|| no_group(master))
+}
+
+/// The version that the caller saw of a thing that is there; none for a repeat, which is answered as it was.
+pub fn seen(
+    app: &App,
+    request: &HttpRequest,
+    caller: &Caller,
+    stream: &StreamId,
+    in_body: Option<u64>,
+    known: impl FnOnce() -> Result<u64, Problem>,
+) -> Result<Option<Version>, Problem> {
+    match app.was_answered(request, caller, stream)? {
+        true => Ok(None),
+        false => needs_version(request, in_body, known()?).map(Some),
+    }
+}
+
 /// The version that the caller saw. Without one a change of a whole thing is refused: it would undo what others did meanwhile.
-pub fn needs_version(request: &HttpRequest, in_body: Option<u64>, known: u64) -> Result<Version, Problem> {
+fn needs_version(request: &HttpRequest, in_body: Option<u64>, known: u64) -> Result<Version, Problem> {
     let given = match super::expected(request)? {
         None if request.headers().contains_key(header::IF_MATCH) => return Ok(Version(known)),
         Some(version) => Some(version),

@@ -51,9 +51,12 @@ impl Launch {
         if !self.args.iter().any(|arg| arg == "--bind") {
             command.args(["--bind", "127.0.0.1:0"]);
         }
-        // Several desks at a time: no port that another one may have.
-        for socket in ["UPLINK", "SESSION", "FEED"] {
-            command.env(format!("TIDEHELM_TERMINALS__{socket}"), "tcp://127.0.0.1:0");
+        // Several desks run at once.
+        for socket in ["uplink", "session", "feed"] {
+            let key = format!("terminals.{socket}=");
+            if !self.args.iter().any(|arg| arg.starts_with(&key)) {
+                command.arg("--set").arg(format!("{key}tcp://127.0.0.1:0"));
+            }
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command

@@ -8,6 +8,7 @@ mod client;
 mod clock;
 mod desk;
 mod fleet;
+mod groups;
 mod http;
 mod kill;
 mod live;

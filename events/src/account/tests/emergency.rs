@@ -51,7 +51,11 @@ fn beside_the_log(scene: &Scene, before: &[Pressed], pressed: Pressed) -> Vec<De
     for (stream, orders) in stop_orders(&scene.log.fold.truth, before, pressed, scene.log.now) {
         let StreamId::Account(_, slave) = stream else { panic!("{stream} has no orders") };
         for order in orders {
-            assert_eq!((order.seq, order.deadline), (0, None), "only the log gives numbers, and what ends something never ends");
+            assert_eq!(
+                (order.seq, order.deadline),
+                (0, None),
+                "only the log gives numbers, and what ends something never ends"
+            );
             deeds.push(deed(slave.clone(), &order));
         }
     }
