@@ -11,8 +11,8 @@ use tidehelm_events::account::StateHash;
 use tidehelm_events::id::{AccountId, Role};
 use tidehelm_events::time::Timestamp;
 use tidehelm_events::trade::{
-    Affixes, Change, Contract, Entry, Holding, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Side, Symbol,
-    Ticket, Trade,
+    Affixes, Change, Contract, Entry, Holding, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Side,
+    Symbol, Ticket, Trade,
 };
 use tidehelm_terminal::wire::{self, Answer, Codec, Delivery, Envelope, Request};
 
@@ -306,19 +306,27 @@ fn stop_with_a_log_says_how_many_orders_it_gave() {
     assert_eq!(state(&viewer)["stopped"], false);
     let url = desk.base.clone();
     let token = desk.token(&scene.admin, "bot", "operator").token.unwrap();
-    let command = |args: &[&str]| run(tidehelm().args(args).args(["--url", &url, "--token", &token, "--output", "json"]));
+    let command =
+        |args: &[&str]| run(tidehelm().args(args).args(["--url", &url, "--token", &token, "--output", "json"]));
 
     let (exit, said) = command(&["stop", "--reason", "news"]);
     assert!(exit == 0 && said.contains("\"recorded\": \"log\"") && said.contains("\"orders\": 0"), "{exit}: {said}");
     let [entry] = scene.slave.gets(1).try_into().unwrap();
-    assert_eq!((entry.seq, entry.deadline), (3, Some(Timestamp::ZERO)), "given before, and not to be carried out any more");
+    assert_eq!(
+        (entry.seq, entry.deadline),
+        (3, Some(Timestamp::ZERO)),
+        "given before, and not to be carried out any more"
+    );
     scene.slave.is_taken(&entry, Outcome::Expired);
     scene.opens(4, Entry::Market);
     assert_eq!(scene.slave.poll(0), [], "nothing is opened");
 
     let before = scene.admin.position();
     let answer = scene.stop("flatten", "f");
-    assert_eq!((&answer["recorded"], &answer["orders"], &answer["acted"]), (&json!("log"), &json!(2), &json!("flatten")));
+    assert_eq!(
+        (&answer["recorded"], &answer["orders"], &answer["acted"]),
+        (&json!("log"), &json!(2), &json!("flatten"))
+    );
     let again = scene.stop("flatten", "f");
     assert_eq!((&again["recorded"], &again["orders"]), (&json!("log"), &json!(2)), "a repeat");
     let (exit, said) = command(&["stop", "--degree", "cancel", "--reason", "x"]);
@@ -366,7 +374,10 @@ fn stop_works_on_a_full_disk_and_the_log_takes_it_in() {
     let other = admin.post("/api/stop", &json!({"degree": "pause", "reason": "me, too"}));
     assert_eq!(other.problem(409), "stopped_already");
     let now = state(&admin);
-    assert_eq!((&now["degree"], &now["recorded"], &now["reason"]), (&json!("flatten"), &json!("emergency_log"), &json!("prices are wrong")));
+    assert_eq!(
+        (&now["degree"], &now["recorded"], &now["reason"]),
+        (&json!("flatten"), &json!("emergency_log"), &json!("prices are wrong"))
+    );
     assert_eq!(admin.get("/api/status").ok()["stop_degree"], "flatten");
     assert_eq!(admin.post("/api/resume", &json!({"reason": "x"})).problem(503), "stop_unrecorded");
     assert_eq!(refused(&scene.master.opens(4, Entry::Market)), wire::code::UNAVAILABLE);
@@ -387,7 +398,9 @@ fn stop_works_on_a_full_disk_and_the_log_takes_it_in() {
     assert_eq!(state(&admin)["orders_open"], 0);
     scene.opens(4, Entry::Market);
     assert_eq!(scene.slave.poll(0), [], "it is stopped still");
-    wait_for("it can be taken back", || (admin.post("/api/resume", &json!({"reason": "over"})).status == 200).then_some(()));
+    wait_for("it can be taken back", || {
+        (admin.post("/api/resume", &json!({"reason": "over"})).status == 200).then_some(())
+    });
     scene.opens(5, Entry::Market);
     assert_eq!(scene.slave.gets(1)[0].seq, 7);
     let said = desk.logged();
