@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 use tidehelm_events::account::StateHash;
 use tidehelm_events::id::{AccountId, Role};
 use tidehelm_events::time::Timestamp;
-use tidehelm_events::trade::{Affixes, Change, Contract, Entry, Holding, OrderResult, Outcome, Side, Symbol, Ticket, Trade};
+use tidehelm_events::trade::{
+    Affixes, Change, Contract, Entry, Holding, OrderResult, Outcome, Side, Symbol, Ticket, Trade,
+};
 use tidehelm_terminal::wire::{self, Answer, Codec, Delivery, Envelope, Request};
 
 const SIGNALS: usize = 400;
@@ -425,7 +427,10 @@ fn heartbeats(desk: &Desk, base: Base) {
     let (after, rss) = desk.cost();
     let rate = (sent.load(Ordering::Relaxed) - from) as f64 / began.elapsed().as_secs_f64();
     let core = (after - before).as_secs_f64() / began.elapsed().as_secs_f64();
-    println!("{rate:.0} heartbeats/s from {count} connected terminals: {:.0} % of a core, {rss} MiB resident", core * 100.0);
+    println!(
+        "{rate:.0} heartbeats/s from {count} connected terminals: {:.0} % of a core, {rss} MiB resident",
+        core * 100.0
+    );
     let times = signals(desk, BUSY_SIGNALS);
     show(&format!("signal in, order out, beside {rate:.0} heartbeats/s"), times, base);
     stop.store(true, Ordering::Relaxed);
@@ -491,7 +496,9 @@ fn flood(desk: &Desk, mut terminals: Vec<Terminal>) {
     }
     let taken = last - before;
     let rate = taken as f64 / (at - began).as_secs_f64();
-    println!("heartbeats as fast as they go, in batches       {rate:.0}/s durable; {taken} of {sent} taken, the rest counted as dropped");
+    println!(
+        "heartbeats as fast as they go, in batches       {rate:.0}/s durable; {taken} of {sent} taken, the rest counted as dropped"
+    );
 }
 
 /// One signal, 1,000 slaves with a connection and a parked poll each.

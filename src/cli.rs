@@ -13,6 +13,7 @@ mod ea;
 mod events;
 mod filter;
 mod fleet;
+mod groups;
 mod manual;
 mod migrate;
 mod people;
@@ -30,6 +31,7 @@ mod top;
 mod trace;
 mod transfer;
 mod verify;
+mod why;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use output::{CliError, Done, Exit, Output};
@@ -95,6 +97,8 @@ enum Command {
     Events(events::Events),
     /// The whole chain of an event or command: what caused what
     Trace(trace::Trace),
+    /// Why a trade was copied or was not, with its orders and how long they took
+    Why(why::Why),
     /// The state of a stream, or a table of all accounts, now or as it was
     State(state::State),
     /// What changed between two moments
@@ -127,6 +131,10 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Write a snapshot now, so that the next start reads less
     Snapshot(snapshot::Snapshot),
+    /// Trade groups: masters with their settings
+    Group(groups::Group),
+    /// Members of trade groups: slaves that copy a master
+    Member(groups::Member),
     /// People who may use the desk
     User(people::User),
     /// Keys for programs
@@ -160,6 +168,7 @@ fn run(cli: Cli) -> Done {
         Command::Tail(command) => command.run(&cli.shared),
         Command::Events(command) => command.run(&cli.shared),
         Command::Trace(command) => command.run(&cli.shared),
+        Command::Why(command) => command.run(&cli.shared),
         Command::State(command) => command.run(&cli.shared),
         Command::Diff(command) => command.run(&cli.shared),
         Command::Replay(command) => command.run(&cli.shared),
@@ -178,6 +187,8 @@ fn run(cli: Cli) -> Done {
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
         Command::Snapshot(command) => command.run(&cli.shared),
+        Command::Group(command) => command.run(&cli.shared),
+        Command::Member(command) => command.run(&cli.shared),
         Command::User(command) => command.run(&cli.shared),
         Command::Token(command) => command.run(&cli.shared),
         Command::Ea(command) => command.run(&cli.shared),

@@ -5,8 +5,6 @@
 //! takes in what was pressed before anything else, under the same name, so that nothing happens twice.
 
 mod file;
-#[cfg(test)]
-mod tests;
 
 pub use file::{EmergencyFile, FileError, Press};
 
@@ -131,7 +129,8 @@ impl Emergency {
     pub fn begin(&self, press: Press) -> Result<Press, StopDegree> {
         let begun = {
             let mut pending = self.pending();
-            let known = pending.iter().find(|known| known.press.stop == press.stop || known.press.degree >= press.degree);
+            let known =
+                pending.iter().find(|known| known.press.stop == press.stop || known.press.degree >= press.degree);
             match known {
                 Some(known) if known.press.stop != press.stop && known.acted >= Some(known.press.degree) => {
                     return Err(known.press.degree);
@@ -210,7 +209,9 @@ fn found(file: &EmergencyFile, desk: Option<DeskId>, now: Timestamp) -> Vec<Pend
         match (page, desk) {
             (Page::Blank, _) => {}
             (Page::Record(Record::Taken { stop }), _) => pressed.retain(|press| press.stop != *stop),
-            (Page::Record(Record::Pressed(press)), desk) if Some(press.desk) == desk => pressed.push(press.as_ref().clone()),
+            (Page::Record(Record::Pressed(press)), desk) if Some(press.desk) == desk => {
+                pressed.push(press.as_ref().clone())
+            }
             (Page::Record(Record::Pressed(press)), _) => {
                 tracing::warn!(page = at + 1, desk = %press.desk, %path, "the emergency log has a STOP for another desk; it is not taken in");
             }
@@ -228,7 +229,9 @@ fn found(file: &EmergencyFile, desk: Option<DeskId>, now: Timestamp) -> Vec<Pend
 
 /// Somebody pressed STOP, and nobody knows how far it was to go: nothing is opened until a person has looked.
 fn unreadable(page: usize, name: Uuid, desk: DeskId, at: Timestamp) -> Option<Press> {
-    let text = format!("page {page} of the emergency log cannot be read: STOP was pressed as the machine failed, or the disk is bad");
+    let text = format!(
+        "page {page} of the emergency log cannot be read: STOP was pressed as the machine failed, or the disk is bad"
+    );
     Some(Press {
         desk,
         degree: StopDegree::Pause,

@@ -1,5 +1,6 @@
 //! Looking back: pages of the log, and the state as it was.
 
+use crate::why;
 use std::sync::Arc;
 use tidehelm_actors::durable::Durable;
 use tidehelm_actors::port::{LogFault, Saved, Store};
@@ -10,7 +11,7 @@ use tidehelm_events::commit::{Entry, Unpacked};
 use tidehelm_events::envelope::Record;
 use tidehelm_events::id::{DeskId, Position, StreamId};
 use tidehelm_events::truth::Names;
-use tidehelm_events::view::Fold;
+use tidehelm_events::view::{Fold, Trail};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
 /// So many questions wait for their turn; more are told to come again.
@@ -132,6 +133,18 @@ impl History {
     pub async fn position_at(&self, ms: i64) -> Result<Position, HistoryError> {
         let mut store = self.turn().await?;
         position_at(&mut **store, ms).await
+    }
+
+    /// What stands in the log of these trails.
+    pub async fn tell(&self, found: Vec<why::Found>) -> Result<Vec<why::Story>, HistoryError> {
+        let mut store = self.turn().await?;
+        why::tell(&mut **store, found).await
+    }
+
+    /// What came of a signal that is older than the index.
+    pub async fn search(&self, signal: Position) -> Result<Vec<Trail>, HistoryError> {
+        let mut store = self.turn().await?;
+        why::search(&mut **store, signal).await
     }
 
     /// Entries as bytes: a list in bincode.

@@ -2,6 +2,8 @@
 
 pub mod accounts;
 pub mod auth;
+pub mod connections;
+pub mod copying;
 pub mod desk;
 pub mod ea;
 pub mod events;
@@ -16,12 +18,14 @@ pub mod secrets;
 pub mod spec;
 pub mod stop;
 pub mod ui;
+pub mod why;
 
 use crate::ambient::{self, DeskClock};
 use crate::config::Config;
 use crate::emergency::Emergency;
 use crate::history::{History, HistoryError};
 use crate::keys::Keys;
+use crate::nng;
 use crate::pairing::Pairings;
 use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
@@ -33,15 +37,16 @@ use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
 use auth::{Caller, Strangers};
 use problem::Problem;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tidehelm_actors::desk::Host;
 use tidehelm_actors::journal::Reply;
 use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
-use tidehelm_events::answer::{Answer, BodyHash};
+use tidehelm_events::answer::{Answer, BodyHash, Known};
 use tidehelm_events::id::{CommandId, CredentialId, Position, StreamId, Version};
 use tidehelm_events::time::Timestamp;
+use tidehelm_events::truth::Slot;
 use tidehelm_events::view::Fold;
 use tracing::Instrument;
 
@@ -66,6 +71,8 @@ pub struct App {
     pub keys: Arc<Keys>,
     pub pairings: Arc<Pairings>,
     pub terminals: Arc<Terminals>,
+    /// Of the sockets, once they are open.
+    pub traffic: OnceLock<Arc<nng::Counters>>,
     pub emergency: Arc<Emergency>,
     pub history: History,
     pub clock: Arc<DeskClock>,
@@ -131,6 +138,18 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(groups::one)
                 .service(groups::change)
                 .service(groups::remove)
+                .service(connections::list)
+                .service(connections::own_settings)
+                .service(connections::change_settings)
+                .service(connections::rearm)
+                .service(connections::one)
+                .service(copying::defaults)
+                .service(copying::change_defaults)
+                .service(copying::rules)
+                .service(why::about)
+                .service(why::of_signal)
+                .service(why::latency)
+                .service(ops::evaluations)
                 .service(events::list)
                 .service(events::one)
                 .service(events::log)
@@ -307,7 +326,7 @@ impl App {
             by: caller.principal.clone(),
             id: Some(id),
             body: BodyHash::of(&asked),
-            expected: if wish.own_version { None } else { expected(request)? },
+            expected: if wish.own_version { wish.seen } else { wish.seen.or(expected(request)?) },
             occurred_at: now,
             received_at: now,
         })
@@ -323,6 +342,19 @@ impl App {
                 Ok(reply)
             }
         }
+    }
+
+    /// True for the repeat of a command: what it rested on then need not hold any more, and its answer stands.
+    pub fn was_answered(&self, request: &HttpRequest, caller: &Caller, to: &StreamId) -> Result<bool, Problem> {
+        if !request.headers().contains_key("idempotency-key") {
+            return Ok(false);
+        }
+        let (id, now) = (command_id(request)?, self.clock.now());
+        let known = |slot: &Slot| !matches!(slot.answers.look_up(&caller.principal, id, BodyHash(0), now), Known::New);
+        Ok(self
+            .host
+            .durable
+            .read(|fold| [to, &StreamId::Desk].into_iter().filter_map(|at| fold.truth.slot_of(at)).any(known)))
     }
 
     /// Hands an outcome on. Where it is a refusal, the secret that was made for it goes; where it is unknown, it stays.
@@ -366,17 +398,22 @@ pub struct Wish<'a> {
     pub body: &'a [u8],
     /// The command says itself which version it is for: one of a part, not of the whole stream.
     own_version: bool,
+    /// The version that the caller saw, where it does not stand in a header.
+    seen: Option<Version>,
 }
 
 impl<'a> Wish<'a> {
     pub fn desk(command: tidehelm_events::desk::Command, body: &'a [u8]) -> Self {
-        Wish { to: StreamId::Desk, command: Command::Desk(command), body, own_version: false }
+        Wish { to: StreamId::Desk, command: Command::Desk(command), body, own_version: false, seen: None }
     }
     pub fn account(to: StreamId, command: tidehelm_events::account::Command, body: &'a [u8]) -> Self {
-        Wish { to, command: Command::Account(command), body, own_version: false }
+        Wish { to, command: Command::Account(command), body, own_version: false, seen: None }
     }
     pub fn with_its_own_version(self) -> Self {
         Wish { own_version: true, ..self }
+    }
+    pub fn at(self, seen: Option<Version>) -> Self {
+        Wish { seen, ..self }
     }
 }
 

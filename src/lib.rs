@@ -25,3 +25,4 @@ pub mod telemetry;
 pub mod terminals;
 pub mod verify;
 pub mod walk;
+pub mod why;

@@ -196,6 +196,10 @@ impl Sockets {
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
+    /// The same, for who outlives the sockets.
+    pub fn shared_counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
     /// Tells everybody who subscribed to the topic, or to a beginning of it: `topic {json}`.
     pub fn publish(&self, topic: &str, document: &[u8]) {
         self.feed.publish(topic, document);

@@ -114,6 +114,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         host: host.clone(),
         pairings,
         terminals: terminals.clone(),
+        traffic: std::sync::OnceLock::new(),
         emergency,
         keys,
         clock,
@@ -132,6 +133,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let scheme = if app.config.http.tls().is_some() { "https" } else { "http" };
     let tls = app.config.http.tls().map(|(cert, key)| tls(cert, key)).transpose()?.map(Arc::new);
     let sockets = Arc::new(terminals::listen::open(&app.config, tls, terminals)?);
+    let _ = app.traffic.set(sockets.shared_counters());
     greet(scheme, address, terminals::listen::greeting(sockets.bound()).as_deref(), first.as_deref());
     let handle = server.handle();
     let beside = [
@@ -166,8 +168,9 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
 
 fn no_emergency_log(error: &FileError) -> CliError {
     let why = std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
-    CliError::failed(format!("{error}{why}"))
-        .hint("without it STOP could not be recorded while the log cannot be written; stop.emergency_log names another place")
+    CliError::failed(format!("{error}{why}")).hint(
+        "without it STOP could not be recorded while the log cannot be written; stop.emergency_log names another place",
+    )
 }
 
 pub(crate) fn unreadable(error: &writer::OpenError) -> CliError {

@@ -164,8 +164,33 @@ impl Server {
         path: &str,
         body: Option<&serde_json::Value>,
     ) -> Result<serde_json::Value, CliError> {
+        self.want(method, path, body, None)
+    }
+
+    /// The same, only while the thing is still at the version that was seen.
+    pub fn send_seen(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&serde_json::Value>,
+        version: u64,
+    ) -> Result<serde_json::Value, CliError> {
+        self.want(method, path, body, Some(version))
+    }
+
+    fn want(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&serde_json::Value>,
+        version: Option<u64>,
+    ) -> Result<serde_json::Value, CliError> {
         let request = ureq::http::Request::builder().method(method).uri(self.address(path));
         let request = request.header("idempotency-key", ambient::uuid_v7().to_string());
+        let request = match version {
+            Some(version) => request.header("if-match", format!("\"{version}\"")),
+            None => request,
+        };
         let request = match &self.token {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
             None => request,

@@ -5,9 +5,12 @@ use prometheus::core::Collector;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tidehelm_actors::desk::{Gauges, Health, Histogram};
+use tidehelm_actors::evaluations::{Evaluations, Source};
+use tidehelm_events::id::Role;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging to standard error, once per process.
@@ -137,6 +140,16 @@ impl Line {
     pub fn counter(name: &'static str, help: &'static str, value: u64) -> Self {
         Line { name, kind: "counter", help, values: vec![(String::new(), value as f64)] }
     }
+    /// One counter for each value of a label.
+    pub fn counters<'a>(
+        name: &'static str,
+        help: &'static str,
+        label: &str,
+        values: impl IntoIterator<Item = (&'a str, u64)>,
+    ) -> Self {
+        let labelled = |(of, value): (&str, u64)| (format!("{{{label}=\"{of}\"}}"), value as f64);
+        Line { name, kind: "counter", help, values: values.into_iter().map(labelled).collect() }
+    }
 
     fn write(&self, text: &mut String) {
         use std::fmt::Write;
@@ -192,6 +205,152 @@ pub fn desk_lines(gauges: &Gauges) -> Vec<Line> {
         ),
         histogram("tidehelm_commit_events", "Events in a commit", &gauges.commit_events, 1.0),
     ]
+}
+
+/// What passes between the desk and its terminals. No account is named.
+pub fn terminal_lines(terminals: &crate::terminals::Counters, sockets: Option<&crate::nng::Counters>) -> Vec<Line> {
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let counter = |name, help, count: &AtomicU64| Line::counter(name, help, read(count));
+    let t = terminals;
+    let mut lines = vec![
+        counter("tidehelm_terminal_heartbeats_total", "Heartbeats taken in on uplink", &t.heartbeats),
+        counter("tidehelm_terminal_quotes_total", "Quotes taken in on uplink", &t.quotes),
+        counter(
+            "tidehelm_terminal_uplink_dropped_total",
+            "Frames on uplink that were old, of another registration, or that there was no room for",
+            &t.uplink_dropped,
+        ),
+        counter("tidehelm_terminal_requests_total", "Requests on session", &t.requests),
+        counter("tidehelm_terminal_refused_total", "Requests and frames that were refused", &t.refused),
+        counter("tidehelm_terminal_polls_total", "Polls of terminals for what is new", &t.polls),
+        counter("tidehelm_terminal_orders_sent_total", "Orders handed to terminals, repeats included", &t.orders_sent),
+        counter("tidehelm_terminal_configs_sent_total", "Configurations handed to terminals", &t.configs_sent),
+        counter("tidehelm_terminal_strangers_total", "Frames of those who are not who they claim to be", &t.strangers),
+    ];
+    if let Some(sockets) = sockets {
+        lines.extend(socket_lines(sockets));
+    }
+    lines
+}
+
+fn socket_lines(sockets: &crate::nng::Counters) -> Vec<Line> {
+    vec![
+        Line::gauge("tidehelm_nng_pipes", "Connections of terminals that are there", sockets.pipes() as f64),
+        Line::counter("tidehelm_nng_pipes_opened_total", "Connections that came", sockets.pipes_opened()),
+        Line::counter("tidehelm_nng_pipes_refused_total", "Connections that were turned away", sockets.pipes_refused()),
+        Line::counter("tidehelm_nng_session_received_total", "Messages on session", sockets.session_received()),
+        Line::counter("tidehelm_nng_session_answered_total", "Answers on session", sockets.session_answered()),
+        Line::counter(
+            "tidehelm_nng_session_unsent_total",
+            "Answers that had nobody to go to any more",
+            sockets.session_unsent(),
+        ),
+        Line::counter(
+            "tidehelm_nng_session_too_many_total",
+            "Requests beyond those that one connection may have waiting",
+            sockets.session_too_many(),
+        ),
+        Line::counter("tidehelm_nng_uplink_received_total", "Messages on uplink", sockets.uplink_received()),
+        Line::counter(
+            "tidehelm_nng_uplink_dropped_total",
+            "Messages on uplink for which there was no room",
+            sockets.uplink_dropped(),
+        ),
+        Line::counter("tidehelm_nng_feed_published_total", "Messages on feed", sockets.feed_published()),
+        Line::counter(
+            "tidehelm_nng_feed_dropped_total",
+            "Messages that the feed itself could not take",
+            sockets.feed_dropped(),
+        ),
+    ]
+}
+
+/// How often statuses were worked out, by what for.
+pub fn evaluation_lines(status: &StatusMetrics) -> Vec<Line> {
+    let by = |name, help, of: fn(&SourceMetrics) -> u64| {
+        Line::counters(name, help, "source", status.by_source.iter().map(|(source, counts)| (*source, of(counts))))
+    };
+    vec![
+        by("tidehelm_master_evaluations_total", "Statuses of masters that were worked out", |of| {
+            of.master_evaluations_total
+        }),
+        by("tidehelm_master_evaluations_failed_total", "Of them: what they rest on could not be had", |of| {
+            of.master_evaluations_failed
+        }),
+        by("tidehelm_slave_evaluations_total", "Statuses of slaves that were worked out", |of| {
+            of.slave_evaluations_total
+        }),
+        by("tidehelm_slave_evaluations_failed_total", "Of them: what they rest on could not be had", |of| {
+            of.slave_evaluations_failed
+        }),
+        by("tidehelm_slave_bundles_built_total", "Configurations that were made for slaves", |of| {
+            of.slave_bundles_built
+        }),
+        Line::gauge(
+            "tidehelm_last_cluster_size",
+            "Masters of the slave that was looked at last",
+            status.last_cluster_size as f64,
+        ),
+    ]
+}
+
+/// What the status engine did since the server began.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct StatusMetrics {
+    pub master_evaluations_total: u64,
+    /// Of them: the inputs could not be had, or the configuration could not be built.
+    pub master_evaluations_failed: u64,
+    pub slave_evaluations_total: u64,
+    pub slave_evaluations_failed: u64,
+    pub slave_bundles_built: u64,
+    /// Masters of the slave that was looked at last.
+    pub last_cluster_size: u64,
+    /// `heartbeat`, `register`, `config_request`, `unregister`, `timeout`, `api_toggle`, `api_change`, `reaction`.
+    pub by_source: BTreeMap<&'static str, SourceMetrics>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct SourceMetrics {
+    pub master_evaluations_total: u64,
+    pub master_evaluations_failed: u64,
+    pub slave_evaluations_total: u64,
+    pub slave_evaluations_failed: u64,
+    pub slave_bundles_built: u64,
+}
+
+impl StatusMetrics {
+    pub fn of(counted: &Evaluations, terminals: &crate::terminals::Counters) -> Self {
+        let mut all = StatusMetrics { last_cluster_size: counted.last_cluster_size, ..StatusMetrics::default() };
+        for source in Source::ALL {
+            let of = all.by_source.entry(source.as_str()).or_insert(SourceMetrics::of(counted, terminals, source));
+            all.master_evaluations_total += of.master_evaluations_total;
+            all.master_evaluations_failed += of.master_evaluations_failed;
+            all.slave_evaluations_total += of.slave_evaluations_total;
+            all.slave_evaluations_failed += of.slave_evaluations_failed;
+            all.slave_bundles_built += of.slave_bundles_built;
+        }
+        all
+    }
+}
+
+impl SourceMetrics {
+    /// Terminals that ask for their configuration ask the hub, which has it ready.
+    fn of(counted: &Evaluations, terminals: &crate::terminals::Counters, source: Source) -> Self {
+        let (master, slave) = (counted.of(Role::Master, source), counted.of(Role::Slave, source));
+        let asked = |counts: &[AtomicU64; 2], role: Role| match source {
+            Source::ConfigRequest => counts[role as usize].load(Ordering::Relaxed),
+            _ => 0,
+        };
+        let (all, missing) = (&terminals.configs_asked, &terminals.configs_missing);
+        SourceMetrics {
+            master_evaluations_total: master.total + asked(all, Role::Master),
+            master_evaluations_failed: master.failed + asked(missing, Role::Master),
+            slave_evaluations_total: slave.total + asked(all, Role::Slave),
+            slave_evaluations_failed: slave.failed + asked(missing, Role::Slave),
+            slave_bundles_built: counted.slave_bundles[source as usize]
+                + asked(all, Role::Slave).saturating_sub(asked(missing, Role::Slave)),
+        }
+    }
 }
 
 fn histogram(name: &'static str, help: &'static str, from: &Histogram, unit: f64) -> Line {

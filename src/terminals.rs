@@ -6,9 +6,9 @@
 //! commit and the desk's answers, and answers what waits. So nothing needs a lock that two of them would want, and an order
 //! leaves only after the commit that holds it.
 
+pub mod feed;
 mod gate;
 mod hub;
-pub mod feed;
 pub mod listen;
 mod seat;
 mod translate;
@@ -56,6 +56,10 @@ pub struct Counters {
     pub polls: AtomicU64,
     pub orders_sent: AtomicU64,
     pub configs_sent: AtomicU64,
+    /// Terminals that asked for their configuration, masters and slaves.
+    pub configs_asked: [AtomicU64; 2],
+    /// Those for whom there was none to give.
+    pub configs_missing: [AtomicU64; 2],
     pub strangers: AtomicU64,
 }
 
@@ -148,15 +152,27 @@ impl Terminals {
             Request::Pair(pair) => self.pair(peer, pair.code.clone(), stream, waiting),
             Request::Register(register) => match self.gate.use_nonce(&register.nonce, &stream, now) {
                 true => self.command(&spoken.envelope, message, now, waiting),
-                false => waiting.refuse(wire::code::NONCE_UNKNOWN, "say hello, and register with the nonce of the answer", now),
+                false => waiting.refuse(
+                    wire::code::NONCE_UNKNOWN,
+                    "say hello, and register with the nonce of the answer",
+                    now,
+                ),
             },
             _ => match self.gate.epoch_of(&stream) {
                 Some(epoch) if epoch == spoken.envelope.epoch => self.within_epoch(spoken, message, now, waiting),
                 Some(epoch) if epoch > spoken.envelope.epoch && spoken.envelope.epoch > 0 => {
                     self.hub.send(Job::Superseded { stream, at: now });
-                    waiting.refuse(wire::code::EPOCH_SUPERSEDED, "another terminal registered for this account after this one", now);
+                    waiting.refuse(
+                        wire::code::EPOCH_SUPERSEDED,
+                        "another terminal registered for this account after this one",
+                        now,
+                    );
                 }
-                _ => waiting.refuse(wire::code::EPOCH_UNKNOWN, "this registration is not known; say hello and register", now),
+                _ => waiting.refuse(
+                    wire::code::EPOCH_UNKNOWN,
+                    "this registration is not known; say hello and register",
+                    now,
+                ),
             },
         }
     }

@@ -3,6 +3,7 @@
 //! A step machine without clock or I/O. A host calls [`Journal::submit`] for each order, [`Journal::seal`] when it may write,
 //! and [`Journal::durable`] or [`Journal::forget`] when it knows how that went. At most one commit is in flight.
 
+use crate::evaluations::Evaluations;
 use crate::node::{self, Order, Step};
 use crate::restore::Restored;
 use crate::watch::Watch;
@@ -93,6 +94,7 @@ pub struct Tally {
     pub reactions: u64,
     pub reactions_skipped: u64,
     pub overloads: u64,
+    pub evaluations: Evaluations,
 }
 
 pub struct Journal<T> {
@@ -333,7 +335,14 @@ impl<T> Journal<T> {
                 self.tally.repeats += 1;
                 answer
             }
-            Step::Refused(denial) => self.refuse(order, denial, chain),
+            Step::Refused(denial) => {
+                if let (StreamId::Account(role, _), node::Command::Account(command)) = (&order.to, &order.command)
+                    && self.truth.is_quarantined(&order.to)
+                {
+                    self.tally.evaluations.unresolvable(*role, command);
+                }
+                self.refuse(order, denial, chain)
+            }
             Step::Decided { events, effects } => self.accept(order, stream, events, effects, chain),
         }
     }
@@ -347,11 +356,15 @@ impl<T> Journal<T> {
         chain: Chain,
     ) -> Answer {
         let (before, changed) = (self.truth.position(), !events.is_empty());
+        let evaluated = self.count_evaluation(order, &events, &effects);
         let mut root = chain;
         for event in events {
             let stream = stream.unwrap_or_else(|| self.enter(&order.to));
             let position = self.append(order, stream, event, root);
             root.correlation.get_or_insert(position);
+        }
+        if let Some(account) = self.truth.account(&order.to).filter(|_| evaluated) {
+            self.tally.evaluations.cluster(account);
         }
         self.open.effects.extend(effects);
         let last = self.truth.position();
@@ -361,6 +374,16 @@ impl<T> Journal<T> {
             self.record_answer(order, id, answer.clone(), root);
         }
         answer
+    }
+
+    /// True where a status was worked out.
+    fn count_evaluation(&mut self, order: &Order, events: &[Event], effects: &[Effect]) -> bool {
+        match (&order.to, &order.command) {
+            (StreamId::Account(role, _), node::Command::Account(command)) => {
+                self.tally.evaluations.decided(*role, command, events, effects)
+            }
+            _ => false,
+        }
     }
 
     fn refuse(&mut self, order: &Order, denial: Denial, chain: Chain) -> Answer {

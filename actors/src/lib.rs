@@ -7,6 +7,7 @@
 pub mod account;
 pub mod desk;
 pub mod durable;
+pub mod evaluations;
 pub mod journal;
 pub mod memory;
 pub mod node;

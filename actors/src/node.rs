@@ -129,6 +129,7 @@ fn decide(
         }
         (StreamId::Account(role, id), Command::Account(command)) => {
             if let account::Command::Link { master, .. } = command
+                && master != id
                 && let Some(way) = truth.circle(id, master)
             {
                 let way = way.iter().map(|account| format!("{account} → ")).collect::<String>();

@@ -4,6 +4,7 @@ pub mod book;
 mod command;
 mod config;
 mod decide;
+mod evaluated;
 mod event;
 mod limits;
 mod link;

@@ -239,7 +239,7 @@ fn state_file() -> String {
     format!("state.{SCHEMA}.json")
 }
 
-/// A master, a slave that follows it, one that nobody wants yet, people, keys, a refusal, a cut.
+/// A master, a slave that follows it, one that nobody wants yet, two that trade, people, keys, a refusal, a cut.
 fn small_log() -> Log {
     let mut log = Log::new();
     let (master, slave) = (sample::account_id("A_1"), sample::account_id("A_12"));
@@ -266,6 +266,7 @@ fn small_log() -> Log {
     log.account(&StreamId::slave(&slave), account::Command::Link { master, enabled: true, settings: Box::default() })
         .unwrap();
     log.desk(desk::Command::ChangeSettings(desk::Settings { session_hours: 8, ..Default::default() })).unwrap();
+    traded(&mut log);
     let cut = desk::TelemetryCut { through: Position(5), base_hash: Hash([0xba; 32]), events: 1 };
     log.desk(desk::Command::NoteCut(cut)).unwrap();
     log.answer(&StreamId::slave(&slave), crate::answer::Answer::Refused(sample::denial()));
@@ -286,6 +287,37 @@ fn pair(log: &mut Log, account: &crate::id::AccountId) {
     log.desk(desk::Command::UsePairing { used, key: sample::credential(7) }).unwrap();
     let failed = desk::PairingFailed { pairing: sample::credential(6), account: account.clone(), role, peer };
     log.desk(desk::Command::FailPairing(failed)).unwrap();
+}
+
+/// Two trades of a slave that copies: one open in part, one on its way; with limits, a price and a group of its own.
+fn traded(log: &mut Log) {
+    use crate::trade::{Change, OrderResult, Outcome, Ticket};
+    use account::Command;
+    use sample::trade::{account_settings, contract, lots, price, result, symbol, trade};
+    let (master, slave) = (sample::account_id("M_1"), sample::account_id("S_1"));
+    let (to_master, to_slave) = (StreamId::master(&master), StreamId::slave(&slave));
+    let contracts = [(symbol("EURUSD"), contract())].into();
+    let registered = account::Registered { contracts, ..sample::registered() };
+    for to in [&to_master, &to_slave] {
+        log.account(to, Command::Register(Box::new(registered.clone()))).unwrap();
+        log.account(to, Command::Heartbeat(sample::heartbeat(true))).unwrap();
+    }
+    log.account(&to_master, Command::SetIntent { enabled: true }).unwrap();
+    let (bid, ask) = (price("1.0844"), price("1.0845"));
+    log.account(&to_slave, Command::Quote(account::QuoteSeen { symbol: symbol("EURUSD"), bid, ask })).unwrap();
+    log.account(&to_slave, Command::Link { master, enabled: true, settings: Box::default() }).unwrap();
+    let settings = account::AccountSettings { copy: Default::default(), ..account_settings() };
+    log.account(&to_slave, Command::ChangeSettings(Box::new(settings))).unwrap();
+    let part = Change::Close { ticket: Ticket(1), ratio: None, remaining: Some(lots("0.2")), price: None };
+    for (signal_seq, change) in (1..).zip([Change::Open(trade(1)), Change::Open(trade(2)), part]) {
+        let signal = account::Signal { signal_seq, change, broker_at: None, seen_at: Some(log.now) };
+        log.account(&to_master, Command::Signal(Box::new(signal))).unwrap();
+    }
+    let first =
+        log.fold.truth.account(&to_slave).and_then(|account| account.slave_book.as_ref()?.outbox.get(&1)).unwrap().id;
+    let filled = OrderResult { order: first, outcome: Outcome::Filled, lots: None, error: None, ..result() };
+    let filled = Command::Result { result: Box::new(filled), durable_at: None, sent_at: None };
+    log.account(&to_slave, filled).unwrap();
 }
 
 /// A changed layout or meaning of the state that keeps its schema number would read old snapshots wrongly.

@@ -345,22 +345,6 @@ impl Outcome {
     }
 }
 
-/// SHA-256 of lines `ticket|symbol|side|lots|sl|tp`, sorted by ticket: what terminal and desk compare. Numbers are written
-/// without zeros at their end, and what is not set is empty.
-pub fn state_hash<'a>(trades: impl IntoIterator<Item = &'a Trade>) -> [u8; 32] {
-    use sha2::Digest;
-    use std::fmt::Write;
-    let mut sorted: Vec<&Trade> = trades.into_iter().collect();
-    sorted.sort_unstable_by_key(|trade| trade.ticket);
-    let mut lines = String::new();
-    for trade in sorted {
-        let price = |price: Option<Price>| price.map_or_else(String::new, |price| price.to_string());
-        let (sl, tp) = (price(trade.sl), price(trade.tp));
-        let _ = writeln!(lines, "{}|{}|{}|{}|{sl}|{tp}", trade.ticket, trade.symbol, trade.side.as_str(), trade.lots);
-    }
-    sha2::Sha256::digest(lines.as_bytes()).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

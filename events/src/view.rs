@@ -2,10 +2,14 @@
 
 mod activity;
 mod history;
+mod latency;
 pub mod live;
+mod trails;
 
 pub use activity::Activity;
 pub use history::{History, Transition};
+pub use latency::{Latency, Spread, Stages};
+pub use trails::{Given, Trail, Trails};
 
 use crate::codec;
 use crate::commit::{Commit, CommitError, Hash, Unpacked};
@@ -24,14 +28,18 @@ pub trait View: Default + Serialize {
 pub struct Views {
     pub activity: Activity,
     pub history: History,
+    pub trails: Trails,
+    pub latency: Latency,
 }
 
 impl Views {
-    pub const NAMES: &'static [&'static str] = &[Activity::NAME, History::NAME];
+    pub const NAMES: &'static [&'static str] = &[Activity::NAME, History::NAME, Trails::NAME, Latency::NAME];
 
     pub fn apply(&mut self, record: &Record, truth: &Truth) {
         self.activity.apply(record, truth);
         self.history.apply(record, truth);
+        self.trails.apply(record, truth);
+        self.latency.apply(record, truth);
     }
 
     /// Hash of the bytes of each, for comparing an incremental one with a rebuilt one.
@@ -41,7 +49,7 @@ impl Views {
             codec::write(view, &mut bytes);
             (V::NAME, Hash::of(&bytes))
         }
-        vec![hash(&self.activity), hash(&self.history)]
+        vec![hash(&self.activity), hash(&self.history), hash(&self.trails), hash(&self.latency)]
     }
 }
 

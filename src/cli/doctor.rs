@@ -296,7 +296,11 @@ async fn append(dir: &Path, count: u64, durable: bool) -> Done {
     let stream = StreamId::Account(Role::Master, account);
     for round in 0..count {
         let (command, by, id) = match round {
-            0 => (account::Command::Register(Box::new(registered())), Principal::Operator, Some(CommandId(ambient::uuid_v7()))),
+            0 => (
+                account::Command::Register(Box::new(registered())),
+                Principal::Operator,
+                Some(CommandId(ambient::uuid_v7())),
+            ),
             _ => (account::Command::Heartbeat(heartbeat(round)), Principal::Terminal, None),
         };
         let reply = desk.ask(stream.clone(), Command::Account(command), by, id).await?;

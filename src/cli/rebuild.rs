@@ -22,6 +22,10 @@ enum Name {
     Activity,
     /// The last changes of each status: in snapshots
     History,
+    /// Where decisions and orders stand in the log: in snapshots
+    Trails,
+    /// How long orders take: in snapshots
+    Latency,
     /// The table of every change of a status
     StatusChanges,
 }
@@ -44,6 +48,8 @@ impl Rebuild {
                 Name::StatusChanges => table(&mut offline).await,
                 Name::Activity => view(&mut offline, "activity").await,
                 Name::History => view(&mut offline, "history").await,
+                Name::Trails => view(&mut offline, "trails").await,
+                Name::Latency => view(&mut offline, "latency").await,
             };
             offline.close().await?;
             super::print(&format!("{}\n", done?))

@@ -29,10 +29,12 @@ impl Degree {
 }
 
 #[derive(Args)]
-#[command(after_help = "It works while the log cannot be written, too: then by the emergency log, and the answer says so. Where not even \
+#[command(
+    after_help = "It works while the log cannot be written, too: then by the emergency log, and the answer says so. Where not even \
                         that can be written, nothing is opened, pending orders are cancelled, and the exit code is 1.\n\n\
                         Examples:\n  tidehelm stop --reason 'news in an hour' --url http://127.0.0.1:8787\n  \
-                        tidehelm stop --degree flatten --reason 'prices are wrong'")]
+                        tidehelm stop --degree flatten --reason 'prices are wrong'"
+)]
 pub struct Stop {
     /// How far it goes
     #[arg(long, value_enum, default_value = "pause")]
@@ -86,7 +88,8 @@ impl Stop {
 
 impl Resume {
     pub fn run(self, shared: &Shared) -> Done {
-        let answer = server(&self.target, shared)?.send("POST", "/api/resume", Some(&json!({"reason": self.reason})))?;
+        let answer =
+            server(&self.target, shared)?.send("POST", "/api/resume", Some(&json!({"reason": self.reason})))?;
         show(shared, answer)
     }
 }
@@ -101,6 +104,7 @@ fn show(shared: &Shared, mut state: Value) -> Done {
 
 fn server(target: &Target, shared: &Shared) -> Result<Server, CliError> {
     target.server(shared)?.ok_or_else(|| {
-        CliError::usage("STOP is asked of a running server").hint("give its address: --url http://127.0.0.1:8787, or TIDEHELM_URL")
+        CliError::usage("STOP is asked of a running server")
+            .hint("give its address: --url http://127.0.0.1:8787, or TIDEHELM_URL")
     })
 }

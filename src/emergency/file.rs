@@ -45,7 +45,9 @@ pub struct Press {
 pub enum Record {
     Pressed(Box<Press>),
     /// The log has it.
-    Taken { stop: Uuid },
+    Taken {
+        stop: Uuid,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]

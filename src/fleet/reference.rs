@@ -443,14 +443,15 @@ impl Case<'_> {
         }
     }
 
-    /// Rounded when it grows and when it shrinks, so within two steps.
+    /// Rounded each time that it grows, as if the growth were a trade of its own, and when it shrinks: a step for each.
     fn judge_netted(&self, held: Decimal, contract: &Contract, verdict: &mut Verdict) {
         let (copy, source) = (self.copy, self.source);
         if source.left <= Decimal::ZERO {
             return self.judge_ended(held, verdict);
         }
         let exactly = |lots| exact_volume(&self.link.terms, lots, self.slave.balance / self.master.balance);
-        let (share, room) = (exactly(source.left), step_of(contract) * Decimal::TWO);
+        let share = exactly(source.left);
+        let room = step_of(contract) * Decimal::from(source.added.len() + 1);
         if (share - held).abs() <= room {
             return;
         }

@@ -145,7 +145,8 @@ impl Report {
         let verdict = match (self.equal, self.settled) {
             (true, true) => "EQUAL",
             (true, false) => "EQUAL, but not everything was settled in time",
-            (false, _) => "NOT EQUAL",
+            (false, true) => "NOT EQUAL",
+            (false, false) => "NOT EQUAL, and not everything was settled: is the desk there?",
         };
         let _ = writeln!(
             out,

@@ -277,7 +277,15 @@ fn link_of(path: &LinkPath) -> Result<(StreamId, AccountId), Problem> {
 #[put("/links/{account}/{master}")]
 pub async fn link(app: Data, request: HttpRequest, caller: Caller, path: LinkPath) -> Answered<OneAccount> {
     let (slave, master) = link_of(&path)?;
-    change(&app, &request, &caller, slave, account::Command::Link { master, enabled: true, settings: Box::default() }, b"").await
+    change(
+        &app,
+        &request,
+        &caller,
+        slave,
+        account::Command::Link { master, enabled: true, settings: Box::default() },
+        b"",
+    )
+    .await
 }
 
 /// Lets a slave no longer follow a master.
@@ -285,7 +293,8 @@ pub async fn link(app: Data, request: HttpRequest, caller: Caller, path: LinkPat
 #[delete("/links/{account}/{master}")]
 pub async fn unlink(app: Data, request: HttpRequest, caller: Caller, path: LinkPath) -> Answered<OneAccount> {
     let (slave, master) = link_of(&path)?;
-    change(&app, &request, &caller, slave, account::Command::Unlink { master, wind_down: None, expected: None }, b"").await
+    change(&app, &request, &caller, slave, account::Command::Unlink { master, wind_down: None, expected: None }, b"")
+        .await
 }
 
 async fn change(

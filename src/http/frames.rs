@@ -57,7 +57,9 @@ fn check(bytes: &[u8]) -> Result<(), Problem> {
     let max = wire::MESSAGE_MAX;
     match bytes.len() {
         0 => Err(Problem::invalid("body", "a frame: see docs/ea.md")),
-        size if size > max => Err(Problem::new(413, "frame_too_large", format!("{size} bytes; a frame has at most {max}"))),
+        size if size > max => {
+            Err(Problem::new(413, "frame_too_large", format!("{size} bytes; a frame has at most {max}")))
+        }
         _ => Ok(()),
     }
 }

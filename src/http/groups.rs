@@ -3,14 +3,15 @@
 use super::accounts::AsOf;
 use super::auth::Caller;
 use super::problem::Problem;
+use super::why::LatencyView;
 use super::{Answered, App, Data, Wish, body};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidehelm_events::account::{self, Account, Link};
-use tidehelm_events::copy::settings::{self, Effective, Layer, WindDown};
 use tidehelm_events::copy::Overrides;
+use tidehelm_events::copy::settings::{self, Effective, Layer, WindDown};
 use tidehelm_events::desk::Access;
 use tidehelm_events::id::{AccountId, StreamId, Version};
 use tidehelm_events::time::Timestamp;
@@ -213,11 +214,12 @@ pub async fn change(
 ) -> Result<HttpResponse, Problem> {
     let master = account_id(&path, "master")?;
     let GroupBody { display_name, enabled, settings, version } = body(&bytes)?;
-    let known = app.host.durable.read(|fold| TradeGroup::of(fold, &master).map(|group| group.version));
-    let known = known.ok_or_else(|| no_group(&master))?;
-    needs_version(&request, version, known)?;
+    caller.need(&app, Access::Operator, "change trade groups").await?;
+    let stream = StreamId::master(&master);
+    let seen = seen(&app, &request, &caller, &stream, version, || known_group(&app, &master))?;
     let command = account::Command::ChangeGroup { name: display_name, settings: Box::new(settings), enabled };
-    let group = change_group(&app, &request, &caller, &master, command, &bytes).await?;
+    app.command(&request, &caller, Wish::account(stream, command, &bytes).at(seen)).await?;
+    let group = app.host.durable.read(|fold| TradeGroup::of(fold, &master)).ok_or_else(|| no_group(&master))?;
     Ok(HttpResponse::Ok().insert_header(etag(group.version)).json(group))
 }
 
@@ -232,10 +234,9 @@ pub struct Removed {
 pub async fn remove(app: Data, request: HttpRequest, caller: Caller, path: web::Path<String>) -> Answered<Removed> {
     caller.need(&app, Access::Operator, "remove trade groups").await?;
     let master = account_id(&path, "master")?;
-    let known = app.host.durable.read(|fold| TradeGroup::of(fold, &master).map(|group| group.version));
-    let known = known.ok_or_else(|| no_group(&master))?;
-    needs_version(&request, None, known)?;
-    let wish = Wish::account(StreamId::master(&master), account::Command::RemoveGroup, b"");
+    let stream = StreamId::master(&master);
+    let seen = seen(&app, &request, &caller, &stream, None, || known_group(&app, &master))?;
+    let wish = Wish::account(stream, account::Command::RemoveGroup, b"").at(seen);
     let reply = app.command(&request, &caller, wish).await?;
     Ok(web::Json(Removed { position: reply.position.0 }))
 }
@@ -287,7 +288,12 @@ pub struct Members {
 /// The members of a trade group.
 #[utoipa::path(tag = "trade groups", params(("master" = String, Path), AsOf), responses((status = 200, body = Members), (status = 404, body = Problem)))]
 #[get("/trade-groups/{master}/members")]
-pub async fn members(app: Data, _caller: Caller, path: web::Path<String>, query: web::Query<AsOf>) -> Answered<Members> {
+pub async fn members(
+    app: Data,
+    _caller: Caller,
+    path: web::Path<String>,
+    query: web::Query<AsOf>,
+) -> Answered<Members> {
     let master = account_id(&path, "master")?;
     let members = app.look(query.as_of.as_deref(), |fold| {
         let group = TradeGroup::of(fold, &master)?;
@@ -346,6 +352,8 @@ pub struct OneMember {
     /// Every setting as it is in force, and the layer that it comes from.
     #[schema(value_type = Object)]
     pub effective: Value,
+    /// None where no order was measured yet.
+    pub latency: Option<LatencyView>,
 }
 
 /// One member, with every setting in force and where it comes from.
@@ -360,8 +368,11 @@ pub async fn one_member(
     let (master, slave) = both(&path)?;
     let found = app.look(query.as_of.as_deref(), |fold| {
         let member = Member::of(fold, &master, &slave)?;
-        let effective = effective(fold, &master, &slave, |effective| serde_json::to_value(effective).unwrap_or_default());
-        Some(OneMember { member, effective })
+        let effective =
+            effective(fold, &master, &slave, |effective| serde_json::to_value(effective).unwrap_or_default());
+        let slave = fold.truth.names().number(&StreamId::slave(&slave));
+        let latency = slave.and_then(|slave| LatencyView::of_link(fold, slave, &master));
+        Some(OneMember { member, effective, latency })
     });
     let found = found.await?.ok_or_else(|| no_member(&master, &slave))?;
     Ok(HttpResponse::Ok().insert_header(etag(found.member.version)).json(found))
@@ -374,7 +385,8 @@ pub fn effective<R>(fold: &Fold, master: &AccountId, slave: &AccountId, look: im
     let mut layers: Vec<(Layer, &Overrides)> = Vec::new();
     layers.extend(fold.truth.desk().map(|desk| (Layer::Global, desk.copy_defaults.as_ref())));
     layers.extend(of_master.and_then(|known| known.settings.as_ref()).map(|known| (Layer::Master, &known.copy)));
-    layers.extend(of_master.and_then(|known| known.group.as_ref()).map(|group| (Layer::Group, group.settings.as_ref())));
+    layers
+        .extend(of_master.and_then(|known| known.group.as_ref()).map(|group| (Layer::Group, group.settings.as_ref())));
     layers.extend(of_slave.and_then(|known| known.links.get(master)).map(|link| (Layer::Link, link.settings.as_ref())));
     layers.extend(of_slave.and_then(|known| known.settings.as_ref()).map(|known| (Layer::Slave, &known.copy)));
     look(&settings::resolve(&layers))
@@ -406,8 +418,9 @@ pub async fn set_member(
 ) -> Result<HttpResponse, Problem> {
     let (master, slave) = both(&path)?;
     let MemberBody { enabled, slave_settings, version } = body(&bytes)?;
-    let known = known_member(&app, &master, &slave)?;
-    let expected = Some(needs_version(&request, version, known)?);
+    caller.need(&app, Access::Operator, "change members").await?;
+    let stream = StreamId::slave(&slave);
+    let expected = seen(&app, &request, &caller, &stream, version, || known_member(&app, &master, &slave))?;
     let settings = Box::new(slave_settings);
     let command = account::Command::ChangeLink { master: master.clone(), settings, enabled, expected };
     let member = change_member(&app, &request, &caller, (&master, &slave), command, &bytes).await?;
@@ -435,13 +448,13 @@ pub async fn remove_member(
 ) -> Answered<Removed> {
     caller.need(&app, Access::Operator, "change members").await?;
     let (master, slave) = both(&path)?;
-    let known = known_member(&app, &master, &slave)?;
-    let expected = Some(needs_version(&request, None, known)?);
+    let stream = StreamId::slave(&slave);
+    let expected = seen(&app, &request, &caller, &stream, None, || known_member(&app, &master, &slave))?;
     let settled = app.host.durable.read(|fold| effective(fold, &master, &slave, |known| known.wind_down.get()));
     let wind_down = Some(query.wind_down.unwrap_or(settled));
     let command = account::Command::Unlink { master, wind_down, expected };
     let asked = request.query_string().as_bytes().to_vec();
-    let wish = Wish::account(StreamId::slave(&slave), command, &asked).with_its_own_version();
+    let wish = Wish::account(stream, command, &asked).with_its_own_version();
     let reply = app.command(&request, &caller, wish).await?;
     Ok(web::Json(Removed { position: reply.position.0 }))
 }
@@ -486,6 +499,26 @@ fn known_member(app: &App, master: &AccountId, slave: &AccountId) -> Result<u64,
     version.ok_or_else(|| no_member(master, slave))
 }
 
+fn known_group(app: &App, master: &AccountId) -> Result<u64, Problem> {
+    let version = app.host.durable.read(|fold| TradeGroup::of(fold, master).map(|group| group.version));
+    version.ok_or_else(|| no_group(master))
+}
+
+/// The version that the caller saw of a thing that is there; none for a repeat, which is answered as it was.
+pub fn seen(
+    app: &App,
+    request: &HttpRequest,
+    caller: &Caller,
+    stream: &StreamId,
+    in_body: Option<u64>,
+    known: impl FnOnce() -> Result<u64, Problem>,
+) -> Result<Option<Version>, Problem> {
+    match app.was_answered(request, caller, stream)? {
+        true => Ok(None),
+        false => needs_version(request, in_body, known()?).map(Some),
+    }
+}
+
 /// The version that the caller saw. Without one a change of a whole thing is refused: it would undo what others did meanwhile.
 fn needs_version(request: &HttpRequest, in_body: Option<u64>, known: u64) -> Result<Version, Problem> {
     let given = match super::expected(request)? {
@@ -505,8 +538,18 @@ fn needs_version(request: &HttpRequest, in_body: Option<u64>, known: u64) -> Res
     Err(Problem::new(if in_header { 412 } else { 409 }, "revision_stale", detail))
 }
 
-fn etag(version: u64) -> (header::HeaderName, String) {
+pub fn etag(version: u64) -> (header::HeaderName, String) {
     (header::ETAG, format!("\"{version}\""))
+}
+
+/// The field of a setting that was refused, as it stands in the request's body.
+pub fn under(part: &str, problem: Problem) -> Problem {
+    match problem.field {
+        Some(field) if problem.code == "setting_invalid" => {
+            Problem { field: Some(format!("{part}.{field}")), ..problem }
+        }
+        _ => problem,
+    }
 }
 
 pub fn account_id(text: &str, field: &str) -> Result<AccountId, Problem> {

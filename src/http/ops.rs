@@ -4,7 +4,7 @@ use super::auth::Caller;
 use super::problem::Problem;
 use super::{Answered, Data};
 use crate::store::Sizes;
-use crate::telemetry::{Line, desk_lines};
+use crate::telemetry::{Line, StatusMetrics, desk_lines, evaluation_lines, terminal_lines};
 use actix_web::{HttpResponse, get, web};
 use std::sync::atomic::Ordering;
 use tidehelm_actors::desk::Health;
@@ -75,11 +75,24 @@ pub async fn metrics(app: Data) -> Result<HttpResponse, Problem> {
     let (all, shut) = app.keys.terminals.count();
     lines.push(Line::gauge("tidehelm_terminal_keys", "Keys of terminals that are good", all as f64));
     lines.push(Line::gauge("tidehelm_terminal_keys_shut", "Of them, those that cannot be opened", shut as f64));
+    lines.extend(evaluation_lines(&status_metrics(&app)));
+    lines.extend(terminal_lines(&app.terminals.counters, app.traffic.get().map(AsRef::as_ref)));
     if let Some(sizes) = sizes(&app).await {
         lines.extend(size_lines(&sizes));
     }
     let text = app.metrics.text(&lines).map_err(|error| Problem::new(500, "metrics", error.to_string()))?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text))
+}
+
+/// How often statuses were worked out since the server began, what for, and how often that was not possible.
+#[utoipa::path(tag = "operation", responses((status = 200, body = StatusMetrics)))]
+#[get("/runtime-status-metrics")]
+pub async fn evaluations(app: Data, _caller: Caller) -> Answered<StatusMetrics> {
+    Ok(web::Json(status_metrics(&app)))
+}
+
+fn status_metrics(app: &Data) -> StatusMetrics {
+    StatusMetrics::of(&app.host.gauges.tally().evaluations, &app.terminals.counters)
 }
 
 /// The configuration in force, with the origin of every value. Secrets are masked.

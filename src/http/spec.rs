@@ -1,6 +1,8 @@
 //! The OpenAPI document of everything under `/api`.
 
-use super::{accounts, auth, desk, ea, events, frames, groups, live, log, ops, people, secrets, stop};
+use super::{
+    accounts, auth, connections, copying, desk, ea, events, frames, groups, live, log, ops, people, secrets, stop, why,
+};
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
 
@@ -54,6 +56,18 @@ use utoipa::OpenApi;
         groups::set_member,
         groups::remove_member,
         groups::toggle_member,
+        connections::list,
+        connections::one,
+        connections::own_settings,
+        connections::change_settings,
+        connections::rearm,
+        copying::defaults,
+        copying::change_defaults,
+        copying::rules,
+        why::about,
+        why::of_signal,
+        why::latency,
+        ops::evaluations,
         frames::session,
         frames::uplink,
         events::list,

@@ -16,8 +16,8 @@ use tidehelm_events::copy::StopDegree;
 use tidehelm_events::desk::{Access, Command};
 use tidehelm_events::event::Event;
 use tidehelm_events::id::{CommandId, Position, Principal};
-use tidehelm_events::reason::Reason;
 use tidehelm_events::react::stop_orders;
+use tidehelm_events::reason::Reason;
 use tidehelm_events::time::Timestamp;
 use tidehelm_events::trade::OrderReason;
 use tidehelm_events::view::Fold;
@@ -152,7 +152,12 @@ fn taken(app: &Data, press: Press, reply: &Reply) {
     }));
 }
 
-async fn in_the_log(app: &Data, request: &HttpRequest, degree: StopDegree, reply: Reply) -> Result<StopAnswer, Problem> {
+async fn in_the_log(
+    app: &Data,
+    request: &HttpRequest,
+    degree: StopDegree,
+    reply: Reply,
+) -> Result<StopAnswer, Problem> {
     let reply = app.shown(request, reply).await?;
     let orders = match reply.answer {
         Answer::Done { first, changed: true, .. } => orders_of(app, first).await,

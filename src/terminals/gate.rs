@@ -74,8 +74,7 @@ impl About {
     /// The answer as it is sent: it names the request, and is signed where the request was.
     pub fn encode(&self, body: wire::Answer, now: Timestamp) -> Vec<u8> {
         let About { account, role, epoch, seq, codec, signer, desk } = self;
-        let envelope =
-            Envelope { account: account.clone(), role: *role, epoch: *epoch, seq: *seq, sent_at: now, body };
+        let envelope = Envelope { account: account.clone(), role: *role, epoch: *epoch, seq: *seq, sent_at: now, body };
         let inner = wire::encode(&envelope, *codec);
         match signer {
             Some((id, key)) => {

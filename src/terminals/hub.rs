@@ -39,12 +39,32 @@ pub enum Job {
     Emergency(Vec<(StreamId, Vec<trade::Order>)>),
     /// The log has every STOP that was pressed beside it.
     EmergencyOver,
-    Poll { waiting: Waiting, epoch: u64, seq: u64, wait_ms: u32, has: Has },
-    ConfigWanted { waiting: Waiting },
-    Answered { waiting: Waiting, kind: Kind, answer: Result<Reply, Fault> },
-    Heard { stream: StreamId, epoch: u64 },
-    Superseded { stream: StreamId, at: Timestamp },
-    Gone { pipe: u64 },
+    Poll {
+        waiting: Waiting,
+        epoch: u64,
+        seq: u64,
+        wait_ms: u32,
+        has: Has,
+    },
+    ConfigWanted {
+        waiting: Waiting,
+    },
+    Answered {
+        waiting: Waiting,
+        kind: Kind,
+        answer: Result<Reply, Fault>,
+    },
+    Heard {
+        stream: StreamId,
+        epoch: u64,
+    },
+    Superseded {
+        stream: StreamId,
+        at: Timestamp,
+    },
+    Gone {
+        pipe: u64,
+    },
     Stop,
 }
 
@@ -354,7 +374,8 @@ impl Hub {
     /// Polls whose time is over get an empty answer.
     fn run_out(&mut self) {
         let now = self.clock.now();
-        while let Some((until, stream)) = self.deadlines.first_key_value().map(|(until, stream)| (*until, stream.clone()))
+        while let Some((until, stream)) =
+            self.deadlines.first_key_value().map(|(until, stream)| (*until, stream.clone()))
             && until.0 <= now
         {
             self.serve(&stream);
@@ -394,6 +415,11 @@ impl Hub {
         let now = self.clock.now();
         let stream = waiting.stream.clone();
         let list: Vec<_> = self.seat(&stream).config().map(wire::Delivery::Config).into_iter().collect();
+        if let StreamId::Account(role, _) = &stream {
+            let (asked, missing) = (&self.out.counters.configs_asked, &self.out.counters.configs_missing);
+            asked[*role as usize].fetch_add(1, Ordering::Relaxed);
+            missing[*role as usize].fetch_add(u64::from(list.is_empty()), Ordering::Relaxed);
+        }
         self.count(&list, now);
         waiting.answer(wire::Deliveries { list }.into(), now);
     }
@@ -427,7 +453,8 @@ impl Hub {
     /// The signal that would be taken, as far as the log shows it by now. It is never too late: a repeat is answered again.
     fn next_signal(&self, stream: &StreamId) -> Option<u64> {
         let durable = self.durable.as_ref()?;
-        durable.read(|fold| Some(fold.truth.account(stream)?.master_book.as_ref().map_or(1, |book| book.signal_seq + 1)))
+        durable
+            .read(|fold| Some(fold.truth.account(stream)?.master_book.as_ref().map_or(1, |book| book.signal_seq + 1)))
     }
 
     fn gone(&mut self, pipe: u64) {

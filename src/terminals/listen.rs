@@ -10,7 +10,11 @@ use tidehelm_events::id::StreamId;
 use tidehelm_terminal::wire::{self, Key, Refused};
 
 /// Opens the sockets. They close when what is returned is dropped.
-pub fn open(config: &Config, tls: Option<Arc<rustls::ServerConfig>>, terminals: Arc<Terminals>) -> Result<Sockets, CliError> {
+pub fn open(
+    config: &Config,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    terminals: Arc<Terminals>,
+) -> Result<Sockets, CliError> {
     let listen = Listen {
         uplink: addresses(&config.terminals.uplink),
         session: addresses(&config.terminals.session),
@@ -34,7 +38,8 @@ pub fn addresses(text: &str) -> Vec<String> {
 
 /// What the person who started the desk reads.
 pub fn greeting(bound: &Bound) -> Option<String> {
-    let list = |name: &str, addresses: &[String]| (!addresses.is_empty()).then(|| format!("{name} {}", addresses.join(" ")));
+    let list =
+        |name: &str, addresses: &[String]| (!addresses.is_empty()).then(|| format!("{name} {}", addresses.join(" ")));
     let all = [list("session", &bound.session), list("uplink", &bound.uplink), list("feed", &bound.feed)];
     let all: Vec<String> = all.into_iter().flatten().collect();
     (!all.is_empty()).then(|| format!("Terminals speak to {}", all.join(", ")))

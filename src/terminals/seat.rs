@@ -158,7 +158,8 @@ impl Seat {
     pub fn deliver(&mut self, has: Has, stopped: Option<StopDegree>, now: Timestamp) -> Vec<Delivery> {
         let mut list = Vec::new();
         if self.heard
-            && let Some(config) = self.config.as_ref().filter(|config| config.version > self.config_told.max(has.config_version))
+            && let Some(config) =
+                self.config.as_ref().filter(|config| config.version > self.config_told.max(has.config_version))
         {
             self.config_told = config.version;
             list.push(Delivery::Config(shown(config)));

@@ -37,7 +37,14 @@ pub async fn fill(dir: &Path) {
     for (role, id) in [(Role::Master, &master), (Role::Slave, &slave)] {
         say(&mut desk, role, id, account::Command::Register(Box::new(registered())), true).await;
     }
-    say(&mut desk, Role::Slave, &slave, account::Command::Link { master: master.clone(), enabled: true, settings: Box::default() }, true).await;
+    say(
+        &mut desk,
+        Role::Slave,
+        &slave,
+        account::Command::Link { master: master.clone(), enabled: true, settings: Box::default() },
+        true,
+    )
+    .await;
     desk.snapshot().await.unwrap();
     for round in 0..3 {
         for (role, id) in [(Role::Master, &master), (Role::Slave, &slave)] {

@@ -379,7 +379,7 @@ fn a_port_that_is_taken_is_named() {
 }
 
 /// Runs a command in a mount namespace of its own, which goes with it; none where this is not permitted.
-fn namespace() -> Option<Command> {
+pub fn namespace() -> Option<Command> {
     for flags in ["-m", "-rm"] {
         let tried = Command::new("unshare").args([flags, "true"]).stderr(Stdio::null()).status();
         if tried.is_ok_and(|status| status.success()) {
@@ -393,7 +393,7 @@ fn namespace() -> Option<Command> {
 }
 
 /// The desk behind a shell that mounts something first.
-fn behind(mut namespace: Command, launch: &Launch, mounts: &str) -> Command {
+pub fn behind(mut namespace: Command, launch: &Launch, mounts: &str) -> Command {
     let serve = launch.command();
     namespace
         .args(["sh", "-c", &format!("{mounts} && exec \"$@\""), "sh"])
@@ -424,7 +424,7 @@ fn a_disk_that_can_only_be_read_is_said() {
 }
 
 /// Writes until the disk has no byte left.
-fn fill(path: &Path) {
+pub fn fill(path: &Path) {
     use std::io::Write;
     let mut file = std::fs::File::create(path).unwrap();
     for size in [65536, 4096, 512, 1] {

@@ -51,6 +51,13 @@ impl Launch {
         if !self.args.iter().any(|arg| arg == "--bind") {
             command.args(["--bind", "127.0.0.1:0"]);
         }
+        // Several desks run at once.
+        for socket in ["uplink", "session", "feed"] {
+            let key = format!("terminals.{socket}=");
+            if !self.args.iter().any(|arg| arg.starts_with(&key)) {
+                command.arg("--set").arg(format!("{key}tcp://127.0.0.1:0"));
+            }
+        }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }

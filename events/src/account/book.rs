@@ -6,6 +6,7 @@ use crate::copy::{Origin, Rule};
 use crate::id::AccountId;
 use crate::money::Lots;
 use crate::stream::Stamp;
+use crate::trade::hash::state_hash;
 use crate::trade::{Change, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Ticket, Trade};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ impl MasterBook {
 
     /// The hash that a terminal with these trades tells.
     pub fn hash(&self) -> StateHash {
-        StateHash(crate::trade::state_hash(self.trades.values().map(|known| &known.trade)))
+        state_hash(self.trades.values().map(|known| &known.trade))
     }
 
     pub(super) fn take(&mut self, taken: &SignalTaken) {
@@ -226,6 +227,11 @@ impl SlaveBook {
                 Some(Instruction::Open { .. }) | None => opened(copy, result),
             }
         }
+        if let Some(Instruction::Close { of, .. }) = order.as_ref().map(|order| &order.instruction)
+            && matches!(result.outcome, Outcome::Filled | Outcome::Partial)
+        {
+            self.corrections.remove(of);
+        }
         self.tidy(&master, ticket, false);
     }
 
@@ -347,6 +353,7 @@ fn closed(copy: &mut Copy, of: OrderId, lots: Option<Lots>, result: &OrderResult
 fn over(leg: &mut Leg) {
     leg.state = LegState::Over;
     leg.closed = leg.filled;
+    leg.told_to_close = leg.filled;
 }
 
 fn modified(copy: &mut Copy, result: &OrderResult) {

@@ -10,6 +10,7 @@ use crate::copy::{Funds, MasterFacts, Origin};
 use crate::id::{AccountId, Position, Version};
 use crate::reason::{RuntimeStatus, Warnings};
 use crate::time::Timestamp;
+use crate::trade::hash::state_hash;
 use crate::trade::{Affixes, Change, Contract, OrderId, OrderResult, Stamps, Ticket, Trade};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -119,7 +120,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub fn hash(&self) -> StateHash {
-        StateHash(crate::trade::state_hash(self.trades.iter().map(|shown| &shown.trade)))
+        state_hash(self.trades.iter().map(|shown| &shown.trade))
     }
 }
 

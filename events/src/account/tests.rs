@@ -3,8 +3,10 @@
 //! [`Case`] is one account with a clock; [`scene`] plays texts through a whole log, with all its reactions.
 
 mod any_order;
+mod any_trading;
 mod copies;
 mod copying;
+mod emergency;
 mod identity;
 mod limits;
 mod links;

@@ -1,7 +1,7 @@
 //! The story of a signal on one link: from what the master did to the orders of one slave, or the rule that stood against it.
 
 use super::ask::{Ask, LinkFacts};
-use super::book::{Copy, Leg, minus};
+use super::book::{Copy, Leg, LegState, minus};
 use super::levels::{Anchors, risk};
 use super::reverse::{Shape, reverse};
 use super::rule::{Rule, Verdict};
@@ -179,6 +179,10 @@ impl<'a> Walk<'a> {
     }
 
     fn shrink_part(&mut self, copy: &'a Copy, after: MasterLots) -> Outcome {
+        if copy.legs.iter().any(|leg| leg.state == LegState::Sent && leg.entry == Entry::Market) {
+            // A share of what was asked for would be too much of what is filled in part; nothing is opened again for it.
+            return Err(Rule::WaitsForFill);
+        }
         let (opened, left) = (copy.opened(), copy.left());
         let sizes = share::sizes(self.ask.slave.symbols.get(&copy.symbol));
         let target = share::target(opened, after).ok_or(Rule::NumberOverflow)?;

@@ -154,6 +154,8 @@ close to 0                          | copy 0.5/1           | {}                 
 close 100%                          | copy 0.5/1           | {}                                                       | copied copied                     | close
 close to 1                          | copy 0.5/1           | {}                                                       | copied unchanged                  |
 close                               | no copy              | {}                                                       | skipped not_copied                |
+close 50%                           | sent copy 0.5/1      | {}                                                       | skipped waits_for_fill            |
+close                               | sent copy 0.5/1      | {}                                                       | copied copied                     | close
 close                               | ended copy 0.5/1     | {}                                                       | skipped copy_over                 |
 # a close never expires, and passes whatever the link is and whatever the filters say now
 close                               | copy 0.5/1; age 9999999 | {}                                                    | copied copied                     | close
@@ -394,6 +396,7 @@ impl Scene {
                 self.copy.as_mut().unwrap().legs[0].price = Some(number(at));
             }
             ["pending", "copy", lots] => self.hold(lots, Entry::Limit, LegState::Pending, Side::Buy),
+            ["sent", "copy", lots] => self.hold(lots, Entry::Market, LegState::Sent, Side::Buy),
             ["ended", "copy", lots] => self.hold(lots, Entry::Market, LegState::Over, Side::Buy),
             ["reversed", "copy", lots] => {
                 self.hold(lots, Entry::Market, LegState::Open, Side::Sell);

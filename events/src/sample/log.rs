@@ -1,7 +1,10 @@
 //! A small log that grows as a desk would grow it: decided, numbered, folded, reacted to and committed.
 
+pub mod trading;
+
 use super::*;
 use crate::commit::{Commit, Head, Reacted, Sealing, pack};
+use crate::copy::settings::WindDown;
 use crate::id::{Epoch, NodeId, Role, StreamId};
 use crate::react::{Effect, Reaction, reactions};
 use crate::stream::{Decision, Stream};
@@ -129,6 +132,12 @@ impl Log {
     }
 }
 
+/// With something to trade.
+fn trader() -> Registered {
+    let contracts = ["EURUSD", "GBPUSD"].map(|name| (trade::symbol(name), trade::contract()));
+    Registered { contracts: contracts.into(), ..registered() }
+}
+
 /// What a random log is made of: what is done, to whom, and with what.
 pub type Step = (u8, u8, u8);
 
@@ -142,7 +151,9 @@ pub fn day(steps: &[Step]) -> Log {
             .unwrap();
     }
     for step in steps {
-        log.now = log.now + Span::millis(i64::from(step.2) * 200);
+        // Trading is quick; whole minutes pass between the rest.
+        let pace = if step.0 % 32 < 16 { 200 } else { 5 };
+        log.now = log.now + Span::millis(i64::from(step.2) * pace);
         do_step(&mut log, *step);
     }
     log.seal();
@@ -154,18 +165,28 @@ fn do_step(log: &mut Log, (what, whom, with): Step) {
     let role = if whom & 4 == 0 { Role::Master } else { Role::Slave };
     let to = StreamId::Account(role, id.clone());
     let (slave, master) = (StreamId::slave(&id), account_id(ACCOUNTS[usize::from(with) % 3]));
-    let done = match what % 16 {
-        0 | 1 => log.account(&to, account::Command::Register(Box::new(registered()))),
+    let done = match what % 32 {
+        0 | 1 => log.account(&to, account::Command::Register(Box::new(trader()))),
         2..=5 => log.account(&to, account::Command::Heartbeat(heartbeat(with % 4 != 0))),
         6 => log.account(&to, account::Command::Unregister),
         7 | 8 => log.account(&to, account::Command::SetIntent { enabled: with % 3 != 0 }),
         9 | 10 => {
             log.account(&slave, account::Command::Link { master, enabled: with & 16 == 0, settings: Box::default() })
         }
-        11 => log.account(&slave, account::Command::Unlink { master, wind_down: None, expected: None }),
+        11 => {
+            let ends = [
+                None,
+                Some(WindDown::CloseNow),
+                Some(WindDown::CloseOnlyByPosition),
+                Some(WindDown::CloseOnlyBySymbol),
+            ];
+            let wind_down = ends[usize::from(with / 3) % 4];
+            log.account(&slave, account::Command::Unlink { master, wind_down, expected: None })
+        }
         12 => return check_silence(log),
         13 => return log.seal(),
-        _ => log.desk(desk_command(with)),
+        14 | 15 => log.desk(desk_command(with)),
+        what => trading::step(log, &to, master, what, with),
     };
     let position = log.fold.truth.position();
     let known = log.fold.truth.slot_of(&to).is_some();

@@ -133,6 +133,41 @@ fn who_follows_a_master_is_what_the_links_say() {
     assert_eq!(followers(&truth, &account_id("B_7")), [twelve]);
 }
 
+/// who follows whom | a new link | the circle that it would close
+const CIRCLES: &str = "
+                            | A follows B |
+    B follows A             | A follows B | A B
+    B follows A             | B follows A |
+    B follows A, C follows B | A follows C | A B C
+    B follows A, C follows B | B follows C | B C
+    B follows A, C follows B | C follows A |
+    B follows A, C follows A, D follows B, D follows C | A follows D | A C D
+    B follows A, C follows B, B follows C | D follows A |
+";
+
+#[test]
+fn a_circle_is_told_by_the_way_that_it_goes() {
+    use crate::sample::log::Log;
+    let mut count = 0;
+    for row in CIRCLES.lines().filter(|row| row.contains('|')) {
+        let parts: Vec<&str> = row.split('|').map(str::trim).collect();
+        let &[known, new, way] = parts.as_slice() else { panic!("{row}") };
+        let mut log = Log::new();
+        let link =
+            |text: &str| text.split_once(" follows ").map(|(slave, master)| (account_id(slave), account_id(master)));
+        for (slave, master) in known.split(", ").filter_map(link) {
+            let link = account::Command::Link { master, enabled: true, settings: Box::default() };
+            log.account(&StreamId::slave(&slave), link).unwrap();
+        }
+        let (slave, master) = link(new).unwrap();
+        let found = log.fold.truth.circle(&slave, &master);
+        let found = found.map(|way| way.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(" "));
+        assert_eq!(found.unwrap_or_default(), way, "{row}");
+        count += 1;
+    }
+    assert_eq!(count, 8);
+}
+
 #[test]
 fn streams_are_looked_up_by_what_they_are() {
     let truth = small();
@@ -253,6 +288,9 @@ fn account_changes(account: &Account) -> Vec<Change<Account>> {
         ("slave_book.order_seq", |account| account.slave_book.as_mut().unwrap().order_seq += 1),
         ("slave_book.outbox", |account| account.slave_book.as_mut().unwrap().outbox.clear()),
         ("slave_book.copies", |account| account.slave_book.as_mut().unwrap().copies.clear()),
+        ("slave_book.withheld", |account| {
+            account.slave_book.as_mut().unwrap().withheld.insert((account_id("A_1"), crate::trade::Ticket(1)));
+        }),
         ("slave_book.agreed", |account| account.slave_book.as_mut().unwrap().agreed = Some(Default::default())),
         ("protection", |account| account.protection = None),
         ("protection.peak", |account| account.protection.as_mut().unwrap().marks.peak = "1".parse().unwrap()),
@@ -303,7 +341,7 @@ fn any_changed_field_changes_the_hash() {
         change(account);
         differs(what, &bad);
     }
-    assert_eq!(count, 60);
+    assert_eq!(count, 61);
 }
 
 #[test]
@@ -355,13 +393,20 @@ mod any_day {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 (state >> 24) as u8
             };
-            let log = day(&(0..100).map(|_| (byte(), byte(), byte())).collect::<Vec<_>>());
+            let log = day(&(0..200).map(|_| (byte(), byte(), byte())).collect::<Vec<_>>());
             commits += log.commits.len();
             log.records.iter().for_each(|record| *kinds.entry(record.event.kind().name).or_default() += 1);
         }
         assert!(commits > 300, "{commits}");
         for name in ["heartbeat_seen", "account_offline", "status_changed", "link_removed", "master_noted"] {
             assert!(kinds.get(name).is_some_and(|count| *count > 50), "{name}: {kinds:?}");
+        }
+        for name in ["copy_decided", "order_issued", "order_answered", "signal_taken", "link_ended", "snapshot_taken"] {
+            assert!(kinds.get(name).is_some_and(|count| *count > 100), "{name}: {kinds:?}");
+        }
+        let told = ["stop_taken", "sync_wanted", "warning_raised", "warning_cleared", "limit_hit", "state_differed"];
+        for name in told {
+            assert!(kinds.contains_key(name), "{name}: {kinds:?}");
         }
         for name in ["command_answered", "session_ended", "user_removed", "desk_unlocked", "account_unregistered"] {
             assert!(kinds.get(name).is_some_and(|count| *count > 10), "{name}: {kinds:?}");
@@ -397,6 +442,12 @@ mod any_day {
             prop_assert_eq!(after.truth.hash(), log.fold.truth.hash());
             prop_assert_eq!(after.views.hashes(), log.fold.views.hashes());
             prop_assert_eq!(after, log.fold);
+        }
+
+        /// Orders are numbered and named once, decisions are made once, and no book contradicts itself.
+        #[test]
+        fn the_books_hold_together(steps in steps()) {
+            crate::sample::log::trading::check_books(&day(&steps));
         }
 
         #[test]

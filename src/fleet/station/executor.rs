@@ -357,12 +357,10 @@ impl Executor {
                 done_at: Some(now),
             };
             match became(broker, ticket) {
-                Some((What::Triggered { lots, .. }, deal)) => {
-                    if let Some((symbol, side, price)) = deal {
-                        let done = Done { ticket: Some(ticket), lots, price: Some(price), sl: None, tp: None };
-                        self.opened(order, &symbol, side, &done);
-                        terminal.done(result(Outcome::Filled, Some(lots), Some(price)), now);
-                    }
+                Some((What::Triggered { lots, .. }, Some((symbol, side, price)))) => {
+                    let done = Done { ticket: Some(ticket), lots, price: Some(price), sl: None, tp: None };
+                    self.opened(order, &symbol, side, &done);
+                    terminal.done(result(Outcome::Filled, Some(lots), Some(price)), now);
                 }
                 Some((What::Withdrawn { by: By::Expiry, .. }, _)) => {
                     terminal.done(result(Outcome::Expired, None, None), now);

@@ -1,8 +1,8 @@
 //! Messages as they stand on the wire: `{"position", "type", "data"}`. Each is made once, for every session that gets it.
 
 use super::view::{DeskView, GroupGone, GroupView, MemberGone, SettingsView};
-use crate::http::groups::Member;
 use crate::http::accounts::AccountView;
+use crate::http::groups::Member;
 use bytestring::ByteString;
 use serde::Serialize;
 use tidehelm_events::id::{Position, StreamId};

@@ -4,10 +4,10 @@ use super::feed::{Feed, HAPPENINGS_BYTES_MAX, Message, Why};
 use super::flow::Backlog;
 use super::frame::{frame, told};
 use super::view::{DeskView, GroupView, SettingsView};
-use crate::http::groups::Member;
 use crate::ambient::{Stopwatch, stopwatch};
 use crate::history::{HistoryError, Reading};
 use crate::http::accounts::AccountView;
+use crate::http::groups::Member;
 use crate::http::{App, Data};
 use bytestring::ByteString;
 use serde::Serialize;
@@ -106,6 +106,13 @@ impl Live {
         }
     }
 
+    /// Gives back what no snapshot will be served from any more, unless one is being made right now.
+    fn forget_old_snapshots(&self) {
+        if let Ok(mut snapshots) = self.snapshots.try_lock() {
+            snapshots.retain(|_, (made, _)| made.elapsed() < SNAPSHOT_AGE_MAX);
+        }
+    }
+
     fn recent_snapshot(&self, durable: &Durable, topics: Topics) -> Arc<Snapshot> {
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         snapshots.retain(|_, (made, _)| made.elapsed() < SNAPSHOT_AGE_MAX);
@@ -131,7 +138,10 @@ impl Snapshot {
         }
         if topics.has(Topic::Groups) {
             let masters = fold.truth.accounts().filter(|(_, account)| account.role == Role::Master);
-            lists.push(("groups", masters.filter_map(|(_, master)| GroupView::of(master).map(|group| json_of(&group))).collect()));
+            lists.push((
+                "groups",
+                masters.filter_map(|(_, master)| GroupView::of(master).map(|group| json_of(&group))).collect(),
+            ));
             let links =
                 fold.truth.accounts().flat_map(|(_, slave)| slave.members().map(|(master, _)| (&slave.id, master)));
             let members = links.filter_map(|(slave, master)| Member::of(fold, master, slave));
@@ -186,6 +196,7 @@ pub async fn keep(app: Data) {
     let mut hub = Hub::new(&app.host.durable);
     let mut figures_told = stopwatch();
     loop {
+        app.live.forget_old_snapshots();
         let watchers = app.live.feed().watchers();
         let due_in = hub.figures_every(watchers).saturating_sub(figures_told.elapsed());
         let told = hub.catch_up(&app.host.durable, &app.live, due_in.is_zero());

@@ -44,6 +44,9 @@ impl Session {
 
     /// Tells what may be told.
     fn tell(&mut self, context: &mut WebsocketContext<Self>) {
+        if self.ended.is_some() {
+            return;
+        }
         if !self.caller.is_still_known(&self.app) {
             return self.end(context, CloseCode::Policy, "login_needed");
         }

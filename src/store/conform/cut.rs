@@ -38,7 +38,10 @@ impl Desk {
             for stream in accounts() {
                 desk.tell(stream, Command::Account(account::Command::Register(Box::new(registered()))));
             }
-            desk.tell(StreamId::slave(&slave), Command::Account(account::Command::Link { master, enabled: true, settings: Box::default() }));
+            desk.tell(
+                StreamId::slave(&slave),
+                Command::Account(account::Command::Link { master, enabled: true, settings: Box::default() }),
+            );
             desk.commit().await;
         }
         desk

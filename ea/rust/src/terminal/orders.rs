@@ -124,7 +124,12 @@ impl Terminal {
     fn take_unnumbered(&mut self, order: Order, now: Timestamp) {
         let order = Order { seq: self.memory.seq_max(), ..order };
         match order.instruction.is_entry() {
-            true => self.conclude(&order, Outcome::Rejected, Some("entry_unnumbered: nothing is opened without a number"), now),
+            true => self.conclude(
+                &order,
+                Outcome::Rejected,
+                Some("entry_unnumbered: nothing is opened without a number"),
+                now,
+            ),
             false => self.orders.unnumbered.push((order, now)),
         }
     }

@@ -87,7 +87,7 @@ pub(crate) fn order() -> Order {
         reason: OrderReason::Signal,
         master: Some(account("M_1")),
         ticket: Some(Ticket(900)),
-        cause: Position(77),
+        signal: Some(Position(77)),
         stamps: Stamps {
             broker: Some(Timestamp(1)),
             seen: Some(Timestamp(2)),

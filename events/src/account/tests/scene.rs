@@ -309,7 +309,7 @@ impl Scene {
         };
         let trades: Vec<Trade> = listed(line).map(|text| trade(&mut text.split_whitespace())).collect();
         let said = line.contains(':');
-        let state_hash = if said { StateHash(crate::trade::state_hash(&trades)) } else { StateHash::default() };
+        let state_hash = if said { crate::trade::hash::state_hash(&trades) } else { StateHash::default() };
         let open_positions = trades.len() as u32;
         HeartbeatSeen { state_hash, through_signal_seq: through, open_positions, equity, ..quiet() }
     }
