@@ -351,7 +351,10 @@ impl App {
         }
         let (id, now) = (command_id(request)?, self.clock.now());
         let known = |slot: &Slot| !matches!(slot.answers.look_up(&caller.principal, id, BodyHash(0), now), Known::New);
-        Ok(self.host.durable.read(|fold| [to, &StreamId::Desk].into_iter().filter_map(|at| fold.truth.slot_of(at)).any(known)))
+        Ok(self
+            .host
+            .durable
+            .read(|fold| [to, &StreamId::Desk].into_iter().filter_map(|at| fold.truth.slot_of(at)).any(known)))
     }
 
     /// Hands an outcome on. Where it is a refusal, the secret that was made for it goes; where it is unknown, it stays.

@@ -38,8 +38,14 @@ fn a_group_and_its_members_are_made_changed_and_removed() {
     assert_eq!((made.status, made.header("location")), (201, Some("/api/trade-groups/M_1")));
     let group = made.ok();
     assert_eq!(made.header("etag"), Some(format!("\"{}\"", group["version"]).as_str()));
-    assert_eq!((&group["display_name"], &group["enabled"], &group["enabled_flag"]), (&json!("Anna"), &json!(false), &json!(false)));
-    assert_eq!((&group["master_runtime_status"], &group["settings"], &group["members"]), (&json!(0), &json!({}), &json!([])));
+    assert_eq!(
+        (&group["display_name"], &group["enabled"], &group["enabled_flag"]),
+        (&json!("Anna"), &json!(false), &json!(false))
+    );
+    assert_eq!(
+        (&group["master_runtime_status"], &group["settings"], &group["members"]),
+        (&json!(0), &json!({}), &json!([]))
+    );
     assert_eq!(group["warning_codes"], json!(["master_web_ui_disabled", "master_offline"]));
 
     let on = admin.post("/api/trade-groups/M_1/toggle", &json!({"enabled": true})).ok();
@@ -47,14 +53,22 @@ fn a_group_and_its_members_are_made_changed_and_removed() {
     let settings = json!({"signal_age_max_ms": 3000, "volume": {"multiplier": "0.5"}});
     let body = json!({"display_name": "Anna B", "settings": settings});
     let changed = put(&admin, "/api/trade-groups/M_1", &on["version"], &body).ok();
-    assert_eq!((&changed["display_name"], &changed["settings"], &changed["enabled"]), (&json!("Anna B"), &settings, &json!(true)));
+    assert_eq!(
+        (&changed["display_name"], &changed["settings"], &changed["enabled"]),
+        (&json!("Anna B"), &settings, &json!(true))
+    );
 
     let before = admin.position();
-    let member = admin.post("/api/trade-groups/M_1/members", &json!({"slave_account": "S_1", "slave_settings": {"reverse": true}}));
+    let member = admin
+        .post("/api/trade-groups/M_1/members", &json!({"slave_account": "S_1", "slave_settings": {"reverse": true}}));
     assert_eq!((member.status, member.header("location")), (201, Some("/api/trade-groups/M_1/members/S_1")));
     let member = member.ok();
     assert_eq!((&member["trade_group_id"], &member["slave_account"]), (&json!("M_1"), &json!("S_1")));
-    assert_eq!((&member["enabled_flag"], &member["status"]), (&json!(false), &json!(0)), "nothing is copied by surprise");
+    assert_eq!(
+        (&member["enabled_flag"], &member["status"]),
+        (&json!(false), &json!(0)),
+        "nothing is copied by surprise"
+    );
     let one = admin.get("/api/trade-groups/M_1/members/S_1").ok();
     assert_eq!(one["effective"]["reverse"], json!({"value": true, "from": "link"}));
     assert_eq!(one["effective"]["signal_age_max_ms"], json!({"value": 3000, "from": "group"}));
@@ -167,7 +181,12 @@ fn what_makes_no_sense_is_refused_by_its_field_and_changes_nothing() {
         (json!({"equity_floor": {"equity": "-1", "action": "FLATTEN"}}), "equity_floor"),
     ];
     for (rule, field) in rules {
-        let reply = put(&admin, "/api/connections/slave/S_1/settings", &account["version"], &json!({"settings": {"protection": rule}}));
+        let reply = put(
+            &admin,
+            "/api/connections/slave/S_1/settings",
+            &account["version"],
+            &json!({"settings": {"protection": rule}}),
+        );
         assert_eq!(reply.status, 422, "{}", reply.text);
         let found = reply.json()["field"].as_str().unwrap().to_string();
         assert!(found.starts_with(&format!("settings.protection.{field}")), "{found}");
@@ -241,7 +260,13 @@ fn what_is_not_there_is_404() {
         };
         assert_eq!(reply.problem(404), code, "{method} {path}");
     }
-    for path in ["/api/connections/nobody/S_1/settings", "/api/connections?role=desk", "/api/why", "/api/why?order=7", "/api/why?ticket=1&account=a%20b"] {
+    for path in [
+        "/api/connections/nobody/S_1/settings",
+        "/api/connections?role=desk",
+        "/api/why",
+        "/api/why?order=7",
+        "/api/why?ticket=1&account=a%20b",
+    ] {
         admin.get(path).problem(422);
     }
     assert_eq!(groups(&admin), before);
@@ -255,9 +280,17 @@ fn of_two_editors_the_second_is_told() {
     copying(&admin, "M_1", "S_1");
     let member = "/api/trade-groups/M_1/members/S_1";
     let things = [
-        ("/api/trade-groups/M_1", json!({"display_name": "One", "settings": {}}), json!({"display_name": "Two", "settings": {}})),
+        (
+            "/api/trade-groups/M_1",
+            json!({"display_name": "One", "settings": {}}),
+            json!({"display_name": "Two", "settings": {}}),
+        ),
         (member, json!({"slave_settings": {"reverse": true}}), json!({"slave_settings": {"mode": "off"}})),
-        ("/api/connections/slave/S_1/settings", json!({"settings": {"require_all_masters": false}}), json!({"settings": {}})),
+        (
+            "/api/connections/slave/S_1/settings",
+            json!({"settings": {"require_all_masters": false}}),
+            json!({"settings": {}}),
+        ),
         ("/api/copy-settings", json!({"settings": {"retries_max": 1}}), json!({"settings": {"retries_max": 2}})),
     ];
     for (path, first, second) in things {
@@ -307,7 +340,13 @@ fn a_repeated_command_is_answered_as_it_was() {
     let other = admin.call("PUT", path).key("set").header("if-match", "*").json(&json!({"slave_settings": {}})).send();
     assert_eq!(other.problem(422), "command_id_reused");
     let version = admin.get("/api/connections/slave/S_1/settings").ok()["version"].clone();
-    twice("PUT", "/api/connections/slave/S_1/settings", "own", &version, &json!({"settings": {"require_all_masters": false}}));
+    twice(
+        "PUT",
+        "/api/connections/slave/S_1/settings",
+        "own",
+        &version,
+        &json!({"settings": {"require_all_masters": false}}),
+    );
     let version = admin.get("/api/copy-settings").ok()["version"].clone();
     twice("PUT", "/api/copy-settings", "all", &version, &json!({"settings": {"retries_max": 5}}));
     let version = admin.get(path).ok()["version"].clone();
@@ -316,7 +355,8 @@ fn a_repeated_command_is_answered_as_it_was() {
     twice("DELETE", "/api/trade-groups/M_1", "end", &version, &Value::Null);
     let kinds = "group_created,group_changed,group_removed,link_added,link_settings_changed,link_removed";
     let happened: Vec<Value> = admin.events(kinds).iter().map(|event| event["kind"].clone()).collect();
-    let once = ["group_created", "group_changed", "link_added", "link_settings_changed", "link_removed", "group_removed"];
+    let once =
+        ["group_created", "group_changed", "link_added", "link_settings_changed", "link_removed", "group_removed"];
     assert_eq!(happened, once);
 }
 
@@ -343,7 +383,14 @@ fn a_viewer_changes_nothing() {
         let reply = viewer.call(method, path).header("if-match", "*").json(&body).send();
         assert_eq!(reply.problem(403), "role_too_low", "{method} {path}");
     }
-    for path in ["/api/trade-groups", "/api/connections", "/api/copy-settings", "/api/rules", "/api/latency", "/api/runtime-status-metrics"] {
+    for path in [
+        "/api/trade-groups",
+        "/api/connections",
+        "/api/copy-settings",
+        "/api/rules",
+        "/api/latency",
+        "/api/runtime-status-metrics",
+    ] {
         viewer.get(path).ok();
         viewer.stranger().get(path).problem(401);
     }
@@ -478,7 +525,10 @@ fn why_tells_every_link_its_orders_and_how_long_they_took() {
     for stamp in ["broker", "seen", "received", "decided", "durable", "sent", "slave_received", "filled"] {
         assert!(given["stamps"][stamp].is_i64(), "{stamp}: {given}");
     }
-    assert_eq!((&given["took"]["broker_to_seen"], &given["took"]["slave_received_to_filled"]), (&json!(1000), &json!(100)));
+    assert_eq!(
+        (&given["took"]["broker_to_seen"], &given["took"]["slave_received_to_filled"]),
+        (&json!(1000), &json!(100))
+    );
     for stage in ["received_to_decided", "decided_to_durable", "durable_to_sent"] {
         assert!(given["took"][stage].as_i64().unwrap() >= 0, "{stage}: {given}");
     }
@@ -486,7 +536,12 @@ fn why_tells_every_link_its_orders_and_how_long_they_took() {
     let of = |query: &str| admin.get(&format!("/api/why?{query}")).ok()["stories"].clone();
     let id = order["id"].as_str().unwrap();
     assert_eq!(of("ticket=70341"), told["stories"], "the master's ticket leads to all links");
-    for query in ["ticket=900".to_string(), "ticket=900&account=S_1".into(), format!("order={id}"), "ticket=70341&account=S_1".into()] {
+    for query in [
+        "ticket=900".to_string(),
+        "ticket=900&account=S_1".into(),
+        format!("order={id}"),
+        "ticket=70341&account=S_1".into(),
+    ] {
         let found = of(&query);
         assert_eq!((found[0]["links"].as_array().unwrap().len(), &found[0]["links"][0]), (1, copied), "{query}");
     }
@@ -502,7 +557,10 @@ fn why_tells_every_link_its_orders_and_how_long_they_took() {
         assert_eq!((&stage["count"], &stage["p50"]), (&json!(1), &stage["max"]), "{stage}");
     }
     let member = admin.get("/api/trade-groups/M_1/members/S_1").ok();
-    assert_eq!((&member["latency"]["stages"], &member["open_copies"], &member["orders_open"]), (&latency[0]["stages"], &json!(1), &json!(0)));
+    assert_eq!(
+        (&member["latency"]["stages"], &member["open_copies"], &member["orders_open"]),
+        (&latency[0]["stages"], &json!(1), &json!(0))
+    );
 
     let close = json!({"close": {"ticket": 70341, "ratio": null, "remaining": null, "price": null}});
     master.says("signal", json!({"signal_seq": 2, "change": close, "broker_at": null, "seen_at": micros()}));
@@ -529,7 +587,14 @@ fn on_the_command_line(desk: &Desk, admin: &Client, data: &Path, position: u64, 
         assert_eq!((exit, serde_json::from_str::<Value>(&said).unwrap()), (0, both.clone()));
         let (exit, said) = why(&[&position.to_string(), "--position"]);
         assert_eq!(exit, 0, "{said}");
-        for part in ["70341", "S_1  copied (copied)", "S_2  skipped (side_filtered)", "→ set `sides` to `both`", "filled", "received to decided"] {
+        for part in [
+            "70341",
+            "S_1  copied (copied)",
+            "S_2  skipped (side_filtered)",
+            "→ set `sides` to `both`",
+            "filled",
+            "received to decided",
+        ] {
             assert!(said.contains(part), "{part}: {said}");
         }
         let (exit, said) = why(&[&position.to_string()]);
@@ -557,12 +622,19 @@ fn a_connection_shows_its_terminal_and_what_is_open() {
     master.says("signal", json!({"signal_seq": 1, "change": open(5, "0.2"), "broker_at": null, "seen_at": micros()}));
     let order = slave.order();
     let both = admin.get("/api/connections/M_1").ok();
-    let roles: Vec<&Value> = both["connections"].as_array().unwrap().iter().map(|connection| &connection["role"]).collect();
+    let roles: Vec<&Value> =
+        both["connections"].as_array().unwrap().iter().map(|connection| &connection["role"]).collect();
     assert_eq!(roles, ["master", "slave"]);
     let shown = &both["connections"][0];
     assert_eq!((&shown["connection"], &shown["epoch"], &shown["paired"]), (&json!("online"), &json!(1), &json!(false)));
-    assert_eq!((&shown["broker"], &shown["holding"], &shown["symbols"]), (&json!("Demo"), &json!("hedging"), &json!(1)));
-    assert_eq!((&shown["trades"][0]["ticket"], &shown["open_trades"], &shown["balance"]), (&json!(5), &json!(1), &json!("1000")));
+    assert_eq!(
+        (&shown["broker"], &shown["holding"], &shown["symbols"]),
+        (&json!("Demo"), &json!("hedging"), &json!(1))
+    );
+    assert_eq!(
+        (&shown["trades"][0]["ticket"], &shown["open_trades"], &shown["balance"]),
+        (&json!(5), &json!(1), &json!("1000"))
+    );
     let shown = admin.get("/api/connections/S_1").ok()["connections"][0].clone();
     assert_eq!((&shown["copies"][0]["ticket"], &shown["copies"][0]["master"]), (&json!(5), &json!("M_1")));
     assert_eq!((&shown["outbox"][0]["id"], &shown["orders_open"]), (&order["id"], &json!(1)));
@@ -577,7 +649,10 @@ fn a_connection_shows_its_terminal_and_what_is_open() {
     let settings = json!({"copy": {"retries_max": 9}, "require_all_masters": false, "protection": rules});
     let version = admin.get(path).ok()["version"].clone();
     let changed = put(&admin, path, &version, &json!({"settings": settings})).ok();
-    assert_eq!((&changed["settings"]["copy"], &changed["settings"]["require_all_masters"]), (&json!({"retries_max": 9}), &json!(false)));
+    assert_eq!(
+        (&changed["settings"]["copy"], &changed["settings"]["require_all_masters"]),
+        (&json!({"retries_max": 9}), &json!(false))
+    );
     admin.heartbeat("slave/S_1");
     let hit = wait_for("the limit is hit", || {
         let shown = admin.get("/api/connections/S_1").ok()["connections"][0].clone();
@@ -653,9 +728,16 @@ fn groups_and_members_are_managed_on_the_command_line() {
         serde_json::from_str::<Value>(&said).unwrap()
     };
     let made = json_of(&["group", "create", "M_1", "--name", "Anna", "--settings", r#"{"retries_max": 1}"#]);
-    assert_eq!((&made["display_name"], &made["settings"], &made["enabled"]), (&json!("Anna"), &json!({"retries_max": 1}), &json!(false)));
+    assert_eq!(
+        (&made["display_name"], &made["settings"], &made["enabled"]),
+        (&json!("Anna"), &json!({"retries_max": 1}), &json!(false))
+    );
     assert_eq!(cli(&["group", "create", "M_1"]).0, 4, "it is there already");
-    assert_eq!(json_of(&["group", "set", "M_1", "--name", "Bea"])["settings"], json!({"retries_max": 1}), "what is not said stays");
+    assert_eq!(
+        json_of(&["group", "set", "M_1", "--name", "Bea"])["settings"],
+        json!({"retries_max": 1}),
+        "what is not said stays"
+    );
     assert_eq!(cli(&["group", "set", "M_1", "--name", "Cleo", "--if-version", "1"]).0, 4);
     assert_eq!(cli(&["group", "set", "M_1", "--settings", r#"{"retries_max": -1}"#]).0, 2);
     assert_eq!(cli(&["group", "set", "M_1", "--settings", "nonsense"]).0, 2);
