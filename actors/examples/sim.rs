@@ -72,8 +72,9 @@ fn many(asked: &Asked, plan: &Plan) -> ExitCode {
         counts.add(&outcome.counts);
         if outcome.violation.is_some() {
             broken += 1;
-            if broken <= 3 {
-                tell(outcome, plan);
+            match broken {
+                0..=3 => tell(outcome, plan),
+                _ => name(outcome),
             }
         }
     }
@@ -87,11 +88,15 @@ fn many(asked: &Asked, plan: &Plan) -> ExitCode {
     if broken == 0 && enough { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn tell(outcome: &Outcome, plan: &Plan) {
-    outcome.lines.iter().for_each(|line| println!("{line}"));
+fn name(outcome: &Outcome) {
     if let Some(violation) = &outcome.violation {
         println!("seed {} breaks {violation}", outcome.seed);
     }
+}
+
+fn tell(outcome: &Outcome, plan: &Plan) {
+    outcome.lines.iter().for_each(|line| println!("{line}"));
+    name(outcome);
     let steps = if plan.steps == u64::MAX { String::new() } else { format!(" --steps {}", plan.steps) };
     println!("again: cargo sim --seed {}{steps}\n", outcome.seed);
 }

@@ -419,7 +419,9 @@ impl World {
             let stream = &terminal.stream;
             let Some(account) = self.auditor.fold().truth.account(stream) else { continue };
             let online = account.connection == Connection::Online;
-            let alive = terminal.is_alive() && account.identity.is_some();
+            // Where another broker's terminal came first, the account is that one's.
+            let ours = account.identity.as_ref().is_some_and(|identity| identity.broker == "Broker");
+            let alive = terminal.is_alive() && ours;
             hold!(online == alive, Settled, "{stream} beats: {alive}, and is shown online: {online}");
             let told = terminal.config.as_ref().map(|config| config.config.clone());
             let is = Some(account.config());
@@ -432,7 +434,7 @@ impl World {
     fn trades_settled(&mut self) -> Checked {
         for terminal in &self.terminals {
             let Some(account) = self.auditor.fold().truth.account(&terminal.stream) else { continue };
-            if terminal.line.epoch == 0 || account.identity.is_none() {
+            if account.identity.as_ref().is_none_or(|identity| identity.broker != "Broker") {
                 continue;
             }
             let stream = &terminal.stream;

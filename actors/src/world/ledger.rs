@@ -207,6 +207,14 @@ impl Ledger {
             (None, None) => {}
         }
         let all = self.totals.get(&key).map_or(left, |(all, _)| *all);
+        let book = slave.slave_book.as_ref();
+        if let Some(copy) = book
+            .and_then(|book| book.copy(&decided.master, decided.ticket))
+            .filter(|copy| left > copy.master_left.get())
+        {
+            // What was closed before does not come back with the growth, which has a size of its own.
+            self.disturbed.extend(copy.legs.iter().map(|leg| leg.order));
+        }
         let rule = Rule { truth, slave, cause, decided, all, now: record.recorded_at };
         let change = self.changes.get(&(decided.signal, decided.ticket));
         let expected = change.map(|change| rule.expected(change)).unwrap_or_default();
