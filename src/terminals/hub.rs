@@ -39,6 +39,8 @@ pub enum Job {
     Emergency(Vec<(StreamId, Vec<trade::Order>)>),
     /// The log has every STOP that was pressed beside it.
     EmergencyOver,
+    /// The log has answered to a STOP, or does not: entries that were held back meanwhile go out as it is now.
+    StopAnswered,
     Poll {
         waiting: Waiting,
         epoch: u64,
@@ -105,6 +107,12 @@ impl Outbound {
         let _ = self.jobs.send(job);
     }
 
+    /// Holds back every entry until it is dropped: then until the hub has heard what the log said before.
+    pub fn hold(&self) -> Hold {
+        self.emergency.hold();
+        Hold(self.jobs.clone())
+    }
+
     /// Adds to a result when its order was durable and sent.
     pub fn stamp(&self, order: &mut Order) {
         if let Command::Account(account::Command::Result { result, durable_at, sent_at }) = &mut order.command {
@@ -113,6 +121,14 @@ impl Outbound {
                 (*durable_at, *sent_at) = (Some(*durable), *sent);
             }
         }
+    }
+}
+
+pub struct Hold(mpsc::Sender<Job>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let _ = self.0.send(Job::StopAnswered);
     }
 }
 
@@ -213,6 +229,10 @@ impl Hub {
             Job::Effects(effects, at) => self.effects(effects, at),
             Job::Emergency(orders) => self.emergency(orders),
             Job::EmergencyOver => self.emergency_over(),
+            Job::StopAnswered => {
+                self.out.emergency.release();
+                self.serve_all();
+            }
             Job::Poll { waiting, epoch, seq, wait_ms, has } => self.poll(waiting, (epoch, seq), wait_ms, has),
             Job::ConfigWanted { waiting } => self.config_wanted(waiting),
             Job::Answered { waiting, kind, answer } => self.answered(waiting, kind, answer),
@@ -243,6 +263,10 @@ impl Hub {
             self.seats.insert(stream, *seat);
         }
         self.out.times.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.serve_all();
+    }
+
+    fn serve_all(&mut self) {
         let waiting: Vec<StreamId> = self.polls.keys().cloned().collect();
         waiting.iter().for_each(|stream| self.serve(stream));
     }
@@ -316,7 +340,8 @@ impl Hub {
         let Some(has) = self.polls.get(stream).map(|poll| poll.has) else { return };
         let now = self.clock.now();
         let stopped = self.stopped.max(self.out.emergency.degree());
-        let list = self.seat(stream).deliver(has, stopped, now);
+        let held = self.out.emergency.is_held();
+        let list = self.seat(stream).deliver(has, (stopped, held), now);
         if list.is_empty() {
             return;
         }
