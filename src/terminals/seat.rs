@@ -155,12 +155,7 @@ impl Seat {
     }
 
     /// What is to be told now, and remembered as told. While entries are held, they wait, and what is behind them with them.
-    pub fn deliver(
-        &mut self,
-        has: Has,
-        (stopped, held): (Option<StopDegree>, bool),
-        now: Timestamp,
-    ) -> Vec<Delivery> {
+    pub fn deliver(&mut self, has: Has, (stopped, held): (Option<StopDegree>, bool), now: Timestamp) -> Vec<Delivery> {
         let mut list = Vec::new();
         if self.heard
             && let Some(config) =

@@ -634,7 +634,11 @@ fn an_order_without_a_number_ends_something_at_once_and_is_the_same_when_it_gets
     unnumbered(&mut world, 7, end.instruction.clone());
     world.desk.outbox.push(Order { seq: 2, ..end.clone() });
     world.settle();
-    assert_eq!((world.done[&end.id], world.told(end.id).len()), (1, 3), "each time its result, and never another execution");
+    assert_eq!(
+        (world.done[&end.id], world.told(end.id).len()),
+        (1, 3),
+        "each time its result, and never another execution"
+    );
     world.given = 2;
     let next = world.order(open_order());
     assert_eq!((world.done[&next], world.told(next)), (1, vec![Outcome::Partial]), "the numbers go on behind it");
