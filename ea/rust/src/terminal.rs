@@ -281,7 +281,7 @@ impl Terminal {
     }
     /// All that the account holds, after [`Output::ListTrades`].
     pub fn held(&mut self, trades: Vec<Held>, now: Timestamp) {
-        let through_signal_seq = self.signals.last_seq();
+        let through_signal_seq = self.through();
         self.snapshot = Some(wire::PositionSnapshot { trades, through_signal_seq });
         self.go_on(now);
     }

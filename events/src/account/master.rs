@@ -75,7 +75,20 @@ impl Account {
         }
         match self.role {
             Role::Master => self.master_snapshot(&snapshot, &tickets),
-            Role::Slave => Ok(self.slave_snapshot(&snapshot, seen)),
+            Role::Slave => {
+                self.check_fresh(&snapshot)?;
+                Ok(self.slave_snapshot(&snapshot, seen))
+            }
+        }
+    }
+
+    /// A snapshot that was made before an order whose result is here says nothing of what that order did. Zero says nothing at all.
+    fn check_fresh(&self, snapshot: &Snapshot) -> Result<(), Refusal> {
+        let answered = self.slave_book.iter().flat_map(|book| &book.answered);
+        let expected = answered.map(|answered| answered.seq).max().unwrap_or(0);
+        match snapshot.through_signal_seq {
+            got if got > 0 && got < expected => Err(Refusal::SnapshotStale { got, expected }),
+            _ => Ok(()),
         }
     }
 

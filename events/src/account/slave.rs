@@ -606,6 +606,8 @@ fn compare_hedging(book: &SlaveBook, snapshot: &Snapshot) -> (Vec<Drift>, Vec<Ti
             let as_thought = match leg.state {
                 LegState::Pending => pending,
                 LegState::Unknown => false,
+                // What was filled waits no more: the snapshot is older than that.
+                LegState::Open if pending => true,
                 LegState::Open | LegState::Over | LegState::Sent => found == expected,
             };
             if !as_thought {

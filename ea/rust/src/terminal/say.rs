@@ -101,13 +101,18 @@ impl Terminal {
             open_positions: figures.open_positions,
             trade_allowed: figures.trade_allowed,
             state_hash: figures.state_hash,
-            through_signal_seq: match self.settings.role {
-                Role::Master => self.signals.last_seq(),
-                Role::Slave => self.orders.done_through(&self.memory),
-            },
+            through_signal_seq: self.through(),
             identity,
         };
         self.say_on_uplink(heartbeat.into(), now);
+    }
+
+    /// How far what is told of trades reaches: the last signal, or the last order that was carried out.
+    pub(super) fn through(&self) -> u64 {
+        match self.settings.role {
+            Role::Master => self.signals.last_seq(),
+            Role::Slave => self.orders.done_through(&self.memory),
+        }
     }
 
     pub(super) fn say_on_uplink(&mut self, body: Request, now: Timestamp) {

@@ -123,3 +123,19 @@ fn a_late_result_does_not_end_a_link_that_still_holds_a_copy() {
     let account = log.fold.truth.account(&slave()).unwrap();
     assert!(account.links.contains_key(&master), "the copy of ticket 2 is still to be closed with its trade");
 }
+
+/// A snapshot that was on its way while an order was carried out took the new position for gone, and nobody closed it any more.
+#[test]
+fn a_snapshot_older_than_a_result_is_refused() {
+    let mut log = desk();
+    link(&mut log, Overrides::default());
+    for ticket in [1, 2] {
+        signal(&mut log, open(ticket, "1"));
+        let order = outbox(&log).remove(0);
+        done(&mut log, order.id, Outcome::Filled, Some("1"));
+    }
+    let nothing = |through_signal_seq| Command::Snapshot(Box::new(Snapshot { trades: Vec::new(), through_signal_seq }));
+    let refused = log.account(&slave(), nothing(1)).unwrap_err();
+    assert_eq!(refused.code, "snapshot_stale");
+    log.account(&slave(), nothing(2)).unwrap();
+}
