@@ -42,6 +42,7 @@ impl Record {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Remembered {
+    /// Zero while the desk has given none.
     pub seq: u64,
     /// The order itself while its result is not known.
     pub intent: Option<Box<Order>>,
@@ -96,6 +97,9 @@ impl Recollection {
         self.seq_max = self.seq_max.max(seq);
         let id = result.order;
         let before = self.orders.remove(&id);
+        if let Some(before) = &before {
+            self.over.remove(&(before.seq, id));
+        }
         let opened =
             before.as_ref().and_then(|before| before.intent.as_ref()).is_none_or(|order| order.instruction.is_entry());
         if let (true, Some(ticket)) = (opened, result.ticket) {
@@ -106,7 +110,6 @@ impl Recollection {
         {
             self.forget_ticket(closed);
         }
-        self.over.remove(&(seq, id));
         self.orders.insert(id, Remembered { seq, intent: None, result: Some(Box::new(result.clone())), told: false });
     }
 

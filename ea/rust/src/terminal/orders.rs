@@ -42,8 +42,8 @@ impl Orders {
         for (id, remembered) in memory.orders() {
             match (&remembered.intent, remembered.told) {
                 (Some(order), _) => orders.interrupted.push((Order::clone(order), is_repeatable(order, holding))),
-                (None, false) => untold.push((remembered.seq, id)),
-                (None, true) => {}
+                (None, false) if remembered.seq > 0 => untold.push((remembered.seq, id)),
+                (None, _) => {}
             }
         }
         orders.interrupted.sort_by_key(|(order, _)| order.seq);
@@ -62,8 +62,9 @@ impl Orders {
     pub(super) fn done_through(&self, memory: &Recollection) -> u64 {
         let queued = self.queue.first_key_value().map(|(seq, _)| *seq);
         let running = self.running.values().map(|running| running.seq);
-        let interrupted = self.interrupted.first().map(|(order, _)| order.seq);
-        let first = running.chain(queued).chain(interrupted).min();
+        let interrupted = self.interrupted.iter().map(|(order, _)| order.seq);
+        let unnumbered = self.unnumbered.iter().map(|(order, _)| order.seq);
+        let first = running.chain(queued).chain(interrupted).chain(unnumbered).filter(|seq| *seq > 0).min();
         first.map_or(memory.seq_max(), |first| first.saturating_sub(1))
     }
     /// Waiting to be begun.
@@ -75,6 +76,16 @@ impl Orders {
     pub(super) fn received_through(&self, memory: &Recollection) -> u64 {
         let queued = self.queue.last_key_value().map(|(seq, _)| *seq);
         queued.unwrap_or_default().max(memory.seq_max()).max(self.repeated_through)
+    }
+    /// What has no result yet goes on under this number.
+    fn number(&mut self, order: &Order) {
+        self.repeated_through = self.repeated_through.max(order.seq);
+        if let Some(running) = self.running.get_mut(&order.id) {
+            running.seq = running.seq.max(order.seq);
+        }
+        if let Some((waiting, _)) = self.unnumbered.iter_mut().find(|(waiting, _)| waiting.id == order.id) {
+            waiting.seq = waiting.seq.max(order.seq);
+        }
     }
     fn entries_running(&self) -> usize {
         self.running.values().filter(|running| running.is_entry).count()
@@ -99,15 +110,9 @@ fn is_repeatable(order: &Order, holding: Holding) -> bool {
 impl Terminal {
     /// A repeat gets its result told again; an unknown order with a number that was used is from a desk that forgot.
     pub(super) fn take_order(&mut self, order: Order, now: Timestamp) {
-        if let Some(known) = self.memory.order(order.id) {
+        if self.memory.order(order.id).is_some() || self.orders.waits(order.id) {
             self.counts.orders_repeated += 1;
-            self.orders.repeated_through = self.orders.repeated_through.max(order.seq);
-            if known.result.is_some() {
-                self.orders.queue_untold(order.id);
-            }
-        } else if self.orders.waits(order.id) {
-            self.counts.orders_repeated += 1;
-            self.orders.repeated_through = self.orders.repeated_through.max(order.seq);
+            self.repeat(&order);
         } else if order.seq == 0 {
             self.take_unnumbered(order, now);
         } else if order.seq <= self.memory.seq_max() {
@@ -119,10 +124,26 @@ impl Terminal {
         }
     }
 
-    /// The desk cannot write its log, and ends something all the same. It will number the order later; until then it counts as
-    /// one of those that were begun last.
+    /// The desk may have a number for it now that it had not before.
+    fn repeat(&mut self, order: &Order) {
+        self.orders.number(order);
+        let known = self.memory.order(order.id);
+        let Some((seq, result)) = known.and_then(|known| Some((known.seq, known.result.clone()?))) else { return };
+        if seq < order.seq {
+            self.remember(Record::Result { seq: order.seq, result });
+        }
+        self.tell(order.id, order.seq);
+    }
+
+    /// The desk hears of the result; but not before its log has the order, which has a number then.
+    fn tell(&mut self, order: OrderId, seq: u64) {
+        if seq > 0 {
+            self.orders.queue_untold(order);
+        }
+    }
+
+    /// The desk cannot write its log, and ends something all the same. It will number the order later.
     fn take_unnumbered(&mut self, order: Order, now: Timestamp) {
-        let order = Order { seq: self.memory.seq_max(), ..order };
         match order.instruction.is_entry() {
             true => self.conclude(
                 &order,
@@ -142,7 +163,7 @@ impl Terminal {
         result.received_at = result.received_at.or(received_at);
         let order = result.order;
         self.remember(Record::Result { seq, result: Box::new(result) });
-        self.orders.queue_untold(order);
+        self.tell(order, seq);
     }
 
     pub(super) fn give_up(&mut self, order: OrderId, now: Timestamp) {
@@ -237,7 +258,7 @@ impl Terminal {
     fn conclude(&mut self, order: &Order, outcome: Outcome, why: Option<&str>, now: Timestamp) {
         let result = Box::new(said(order.id, outcome, why, now));
         self.remember(Record::Result { seq: order.seq, result });
-        self.orders.queue_untold(order.id);
+        self.tell(order.id, order.seq);
     }
 
     pub(super) fn next_untold(&mut self) -> Option<OrderResult> {
