@@ -24,6 +24,7 @@ use tidehelm_events::id::StreamId;
 use tidehelm_events::react::Effect;
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::trade;
+use tidehelm_events::trade::OrderId;
 use tidehelm_events::view::Fold;
 use tidehelm_terminal::wire;
 
@@ -89,6 +90,9 @@ impl Waiting {
     }
 }
 
+/// When each outstanding order was durable, and when it was first sent.
+type Times = HashMap<OrderId, (Timestamp, Option<Timestamp>)>;
+
 /// The way to the hub.
 #[derive(Clone)]
 pub struct Outbound {
@@ -98,7 +102,7 @@ pub struct Outbound {
     emergency: Arc<Emergency>,
     clock: Arc<DeskClock>,
     /// When orders were durable and sent, for the results that come back: by order.
-    times: Arc<Mutex<HashMap<tidehelm_events::trade::OrderId, (Timestamp, Option<Timestamp>)>>>,
+    times: Arc<Mutex<Times>>,
 }
 
 impl Outbound {
@@ -328,10 +332,7 @@ impl Hub {
         self.out.emergency.lift();
     }
 
-    fn times<T>(
-        &self,
-        change: impl FnOnce(&mut HashMap<tidehelm_events::trade::OrderId, (Timestamp, Option<Timestamp>)>) -> T,
-    ) -> T {
+    fn times<T>(&self, change: impl FnOnce(&mut Times) -> T) -> T {
         change(&mut self.out.times.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
