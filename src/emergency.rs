@@ -11,7 +11,7 @@ pub use file::{EmergencyFile, FileError, Press};
 use file::{Page, Record};
 use serde::Serialize;
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tidehelm_actors::node::{Command, Order};
 use tidehelm_events::answer::BodyHash;
@@ -40,6 +40,8 @@ pub struct Emergency {
     file: Mutex<EmergencyFile>,
     /// How far entries and orders are stopped: readable from every thread without waiting for anybody.
     degree: AtomicU8,
+    /// How many presses wait for the log: nobody knows yet, so no entry goes out.
+    held: AtomicUsize,
     news: tokio::sync::Notify,
 }
 
@@ -85,6 +87,7 @@ impl Emergency {
             pressed: Mutex::new(pressed),
             file: Mutex::new(file),
             degree: AtomicU8::new(0),
+            held: AtomicUsize::new(0),
             news: tokio::sync::Notify::new(),
         };
         emergency.lift();
@@ -99,6 +102,17 @@ impl Emergency {
             2 => Some(StopDegree::Cancel),
             _ => Some(StopDegree::Flatten),
         }
+    }
+
+    /// Entries wait until as many times [`Emergency::release`] is called.
+    pub fn hold(&self) {
+        self.held.fetch_add(1, Ordering::AcqRel);
+    }
+    pub fn release(&self) {
+        self.held.fetch_sub(1, Ordering::AcqRel);
+    }
+    pub fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire) > 0
     }
 
     /// Says anew how far the desk is stopped, once those who block by it know what the log says.

@@ -241,6 +241,10 @@ impl Terminals {
     pub fn emergency(&self, orders: Vec<(StreamId, Vec<tidehelm_events::trade::Order>)>) {
         self.hub.send(Job::Emergency(orders));
     }
+    /// Holds back every entry until the log has answered to a STOP.
+    pub fn hold_entries(&self) -> impl Drop + use<> {
+        self.hub.hold()
+    }
     /// The log has every STOP that was pressed beside it.
     pub fn emergency_over(&self) {
         self.hub.send(Job::EmergencyOver);

@@ -2,7 +2,7 @@
 
 use super::auth::Caller;
 use super::problem::Problem;
-use super::{Answered, App, Data, Wish, body};
+use super::{Answered, App, Data, SHOWN_WITHIN, Wish, body};
 use actix_web::{HttpRequest, delete, get, post, put, web};
 use serde::{Deserialize, Serialize};
 use tidehelm_actors::journal::Fault;
@@ -11,7 +11,7 @@ use tidehelm_actors::port::Clock;
 use tidehelm_events::account::{self, Account, Connection, HeartbeatSeen, Registered, StateHash};
 use tidehelm_events::answer::{Answer, BodyHash};
 use tidehelm_events::desk::Access;
-use tidehelm_events::id::{AccountId, Principal, Role, StreamId};
+use tidehelm_events::id::{AccountId, Position, Principal, Role, StreamId};
 use tidehelm_events::money::Money;
 use tidehelm_events::time::Timestamp;
 use tidehelm_events::view::Fold;
@@ -392,6 +392,7 @@ pub async fn heartbeats(app: Data, caller: Caller, bytes: web::Bytes) -> Answere
     {
         return Err((*fault).into());
     }
+    app.host.durable.shows(Position(taken.position), SHOWN_WITHIN).await;
     Ok(web::Json(taken))
 }
 

@@ -100,9 +100,13 @@ pub async fn stop_desk(app: Data, request: HttpRequest, caller: Caller, bytes: w
     let stop = name(&caller.principal, id);
     let wish = Wish::desk(Command::Stop { degree, reason: reason.clone(), stop }, &bytes).with_its_own_version();
     let order = app.order(id, &request, &caller, wish)?;
+    let held = app.terminals.hold_entries();
     let asked = tokio::time::timeout(LOG_WITHIN, app.host.ask(order.clone())).await;
     match asked.unwrap_or(Err(Fault::Unavailable)) {
-        Ok(reply) => in_the_log(&app, &request, degree, reply).await.map(web::Json),
+        Ok(reply) => {
+            drop(held);
+            in_the_log(&app, &request, degree, reply).await.map(web::Json)
+        }
         Err(fault) => {
             tracing::warn!(%fault, degree = degree.as_str(), "STOP goes beside the log");
             beside_the_log(&app, press(&app, order, degree, reason, stop)?).await.map(web::Json)

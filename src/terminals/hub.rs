@@ -24,6 +24,7 @@ use tidehelm_events::id::StreamId;
 use tidehelm_events::react::Effect;
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::trade;
+use tidehelm_events::trade::OrderId;
 use tidehelm_events::view::Fold;
 use tidehelm_terminal::wire;
 
@@ -39,6 +40,8 @@ pub enum Job {
     Emergency(Vec<(StreamId, Vec<trade::Order>)>),
     /// The log has every STOP that was pressed beside it.
     EmergencyOver,
+    /// The log has answered to a STOP, or does not: entries that were held back meanwhile go out as it is now.
+    StopAnswered,
     Poll {
         waiting: Waiting,
         epoch: u64,
@@ -87,6 +90,9 @@ impl Waiting {
     }
 }
 
+/// When each outstanding order was durable, and when it was first sent.
+type Times = HashMap<OrderId, (Timestamp, Option<Timestamp>)>;
+
 /// The way to the hub.
 #[derive(Clone)]
 pub struct Outbound {
@@ -96,13 +102,19 @@ pub struct Outbound {
     emergency: Arc<Emergency>,
     clock: Arc<DeskClock>,
     /// When orders were durable and sent, for the results that come back: by order.
-    times: Arc<Mutex<HashMap<tidehelm_events::trade::OrderId, (Timestamp, Option<Timestamp>)>>>,
+    times: Arc<Mutex<Times>>,
 }
 
 impl Outbound {
     pub fn send(&self, job: Job) {
         // The hub outlives the transports; after the end there is nobody to tell.
         let _ = self.jobs.send(job);
+    }
+
+    /// Holds back every entry until it is dropped: then until the hub has heard what the log said before.
+    pub fn hold(&self) -> Hold {
+        self.emergency.hold();
+        Hold(self.jobs.clone())
     }
 
     /// Adds to a result when its order was durable and sent.
@@ -113,6 +125,14 @@ impl Outbound {
                 (*durable_at, *sent_at) = (Some(*durable), *sent);
             }
         }
+    }
+}
+
+pub struct Hold(mpsc::Sender<Job>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let _ = self.0.send(Job::StopAnswered);
     }
 }
 
@@ -213,6 +233,10 @@ impl Hub {
             Job::Effects(effects, at) => self.effects(effects, at),
             Job::Emergency(orders) => self.emergency(orders),
             Job::EmergencyOver => self.emergency_over(),
+            Job::StopAnswered => {
+                self.out.emergency.release();
+                self.serve_all();
+            }
             Job::Poll { waiting, epoch, seq, wait_ms, has } => self.poll(waiting, (epoch, seq), wait_ms, has),
             Job::ConfigWanted { waiting } => self.config_wanted(waiting),
             Job::Answered { waiting, kind, answer } => self.answered(waiting, kind, answer),
@@ -243,6 +267,10 @@ impl Hub {
             self.seats.insert(stream, *seat);
         }
         self.out.times.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.serve_all();
+    }
+
+    fn serve_all(&mut self) {
         let waiting: Vec<StreamId> = self.polls.keys().cloned().collect();
         waiting.iter().for_each(|stream| self.serve(stream));
     }
@@ -304,10 +332,7 @@ impl Hub {
         self.out.emergency.lift();
     }
 
-    fn times<T>(
-        &self,
-        change: impl FnOnce(&mut HashMap<tidehelm_events::trade::OrderId, (Timestamp, Option<Timestamp>)>) -> T,
-    ) -> T {
+    fn times<T>(&self, change: impl FnOnce(&mut Times) -> T) -> T {
         change(&mut self.out.times.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -316,7 +341,8 @@ impl Hub {
         let Some(has) = self.polls.get(stream).map(|poll| poll.has) else { return };
         let now = self.clock.now();
         let stopped = self.stopped.max(self.out.emergency.degree());
-        let list = self.seat(stream).deliver(has, stopped, now);
+        let held = self.out.emergency.is_held();
+        let list = self.seat(stream).deliver(has, (stopped, held), now);
         if list.is_empty() {
             return;
         }

@@ -154,8 +154,8 @@ impl Seat {
         self.config_told = 0;
     }
 
-    /// What is to be told now, and remembered as told.
-    pub fn deliver(&mut self, has: Has, stopped: Option<StopDegree>, now: Timestamp) -> Vec<Delivery> {
+    /// What is to be told now, and remembered as told. While entries are held, they wait, and what is behind them with them.
+    pub fn deliver(&mut self, has: Has, (stopped, held): (Option<StopDegree>, bool), now: Timestamp) -> Vec<Delivery> {
         let mut list = Vec::new();
         if self.heard
             && let Some(config) =
@@ -174,7 +174,9 @@ impl Seat {
         };
         let again = |issued: &&mut Issued| issued.sent_at.is_none_or(|(_, last)| now.since(last) > UNNUMBERED_AGAIN);
         let unnumbered = self.unnumbered.iter_mut().filter(again);
-        for issued in unnumbered.chain(self.outbox.values_mut().filter(due)).take(ORDERS_MAX) {
+        let goes = |issued: &&mut Issued| !held || !issued.order.instruction.is_entry();
+        let numbered = self.outbox.values_mut().filter(due).take_while(goes);
+        for issued in unnumbered.chain(numbered).take(ORDERS_MAX) {
             let first = issued.sent_at.map_or(now, |(first, _)| first);
             issued.sent_at = Some((first, now));
             list.push(Delivery::Order(in_time(&issued.order, stopped)));

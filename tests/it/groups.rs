@@ -501,8 +501,9 @@ fn why_tells_every_link_its_orders_and_how_long_they_took() {
     let signal = json!({"signal_seq": 1, "change": open(70341, "0.5"), "broker_at": now - 2000, "seen_at": now - 1000});
     let position = master.says("signal", signal)["position"].as_u64().unwrap();
     let order = slave.order();
-    let waiting = admin.get("/api/connections/S_1").ok();
-    assert_eq!(waiting["connections"][0]["outbox"][0]["id"], order["id"]);
+    wait_until("the outbox is shown", || {
+        admin.get("/api/connections/S_1").ok()["connections"][0]["outbox"][0]["id"] == order["id"]
+    });
     let done = micros();
     let result = json!({
         "order": order["id"], "outcome": "filled", "ticket": 900, "price": "1.0846", "lots": "0.5", "sl": null, "tp": null,

@@ -480,6 +480,34 @@ fn kill_9_while_it_is_stopped_beside_the_log_leaves_it_stopped() {
     desk.stop();
 }
 
+/// The log is only slow, and nobody knows yet whether it will come.
+#[test]
+fn stop_does_not_wait_for_a_slow_log_and_happens_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let launch = Launch::new(&temp.path().join("data")).set("store.stall_after", "9s");
+    let desk = launch.start();
+    let mut scene = Scene::begin(&desk);
+    let thief = rusqlite::Connection::open(temp.path().join("data/tidehelm.db")).unwrap();
+    thief.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let answer = scene.stop("flatten", "slow");
+    assert_eq!((&answer["recorded"], &answer["orders"]), (&json!("emergency_log"), &json!(3)));
+    assert_eq!(scene.admin.get("/readyz").status, 200, "it has not given the log up");
+    let (mut ends, entries): (Vec<Order>, Vec<Order>) =
+        scene.slave.gets(4).into_iter().partition(|order| order.reason == OrderReason::Stop);
+    assert_eq!((ends.len(), entries[0].deadline), (3, Some(Timestamp::ZERO)));
+    thief.execute_batch("ROLLBACK").unwrap();
+    wait_until("the log has it", || state(&scene.admin)["recorded"] == "log");
+    ends.sort_by_key(|order| order.id);
+    scene.compare(&ends, &[4, 5, 6]);
+    for order in &ends {
+        scene.slave.is_taken(order, Outcome::Nothing);
+    }
+    assert_eq!(scene.admin.events("desk_stopped").len(), 1);
+    wait_until("the emergency log is clear", || blank(&temp.path().join("data/emergency.log")));
+    assert_eq!(scene.admin.post("/api/resume", &json!({"reason": "over"})).ok()["stopped"], false);
+    desk.stop();
+}
+
 #[test]
 fn an_emergency_log_that_cannot_be_made_is_said_at_the_start() {
     let temp = tempfile::tempdir().unwrap();

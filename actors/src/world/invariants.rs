@@ -335,17 +335,11 @@ impl Auditor {
         match event {
             account::Event::HeartbeatSeen(_) => self.heartbeats += 1,
             account::Event::Disconnected(_) => self.offline += 1,
-            account::Event::StatusChanged(change) => {
-                if *role == Role::Master {
-                    for (index, slave) in (1..).zip(self.reference.followers(account)) {
-                        let (master, status, warnings) = (account.clone(), change.new, change.warnings);
-                        self.oblige(
-                            record.position,
-                            index,
-                            &slave,
-                            Due::Note(MasterNoted { master, status, warnings }),
-                        );
-                    }
+            account::Event::StatusChanged(change) if *role == Role::Master => {
+                for (index, slave) in (1..).zip(self.reference.followers(account)) {
+                    let (master, status, warnings) = (account.clone(), change.new, change.warnings);
+                    let note = Due::Note(MasterNoted { master, status, warnings });
+                    self.oblige(record.position, index, &slave, note);
                 }
             }
             account::Event::LinkAdded(link) => {

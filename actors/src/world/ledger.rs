@@ -357,9 +357,8 @@ impl Rule<'_> {
             let all = there.map(|leg| leg.order).collect();
             return Expected { closes: (left, left), all, left_of, why: "the master has none left", opens: None };
         }
-        if copy.legs.iter().any(|leg| leg.state == LegState::Sent && leg.entry == Entry::Market) {
-            // A part of what nobody knows yet: it is closed once the answer is there.
-            return Expected { why: "the opening has no answer yet", ..Expected::default() };
+        if copy.legs.iter().any(|leg| leg.entry == Entry::Market && leg.state == LegState::Sent) {
+            return Expected { why: "the opening is not answered yet", ..Expected::default() };
         }
         let opened: Decimal = copy.legs.iter().map(|leg| leg.opened().get()).sum();
         let share = opened * master_left / all_lots;

@@ -103,7 +103,10 @@ fn every_rule_has_a_code_a_sentence_and_says_what_to_do() {
         assert!(codes.insert(code) && code.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{code}");
         assert_eq!(serde_json::to_string(rule).unwrap(), format!("\"{code}\""));
         assert!(!rule.sentence().is_empty() && !rule.sentence().ends_with('.'), "{code}");
-        let silent = matches!(rule, Rule::NotCopied | Rule::CopyOver | Rule::CloseWaits | Rule::PendingIndivisible);
+        let silent = matches!(
+            rule,
+            Rule::NotCopied | Rule::CopyOver | Rule::CloseWaits | Rule::PendingIndivisible | Rule::WaitsForFill
+        );
         let needs = !matches!(rule.verdict(), Verdict::Copied) && !silent;
         assert_eq!(!rule.remedy().is_empty(), needs, "{code}");
     }

@@ -178,8 +178,13 @@ pub enum How {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     things: BTreeMap<Thing, How>,
-    figures: BTreeSet<Thing>,
     members_of: BTreeSet<AccountId>,
+    /// Things whose figures wait, and since which turn; who waits longest is told first.
+    figures: BTreeMap<Thing, u64>,
+    turns: BTreeMap<u64, Thing>,
+    next_turn: u64,
+    /// Figures of earlier turns are due.
+    due_before: u64,
 }
 
 impl Changes {
@@ -192,9 +197,7 @@ impl Changes {
                 Touch::Added(thing) => {
                     self.things.insert(thing, How::Added);
                 }
-                Touch::Figures(thing) => {
-                    self.figures.insert(thing);
-                }
+                Touch::Figures(thing) => self.wait(thing),
                 Touch::MembersOf(slave) => {
                     self.members_of.insert(slave);
                 }
@@ -202,13 +205,28 @@ impl Changes {
         }
     }
 
-    pub fn figures(&self) -> usize {
-        self.figures.len()
+    pub fn has_figures(&self) -> bool {
+        !self.figures.is_empty()
+    }
+    pub fn has_figures_due(&self) -> bool {
+        self.turns.first_key_value().is_some_and(|(turn, _)| *turn < self.due_before)
+    }
+    /// All figures that wait now are due.
+    pub fn figures_are_due(&mut self) {
+        self.due_before = self.next_turn;
     }
 
-    /// Takes out what is to be told now. Figures wait, unless their thing is told anyway or `with_figures` says so. `truth` is
-    /// a state at or after the events that were taken in.
-    pub fn told(&mut self, truth: &Truth, with_figures: bool) -> BTreeMap<Thing, How> {
+    fn wait(&mut self, thing: Thing) {
+        if !self.figures.contains_key(&thing) {
+            self.figures.insert(thing.clone(), self.next_turn);
+            self.turns.insert(self.next_turn, thing);
+            self.next_turn += 1;
+        }
+    }
+
+    /// Takes out what is to be told now. Figures wait, unless their thing is told anyway, or they are due and among the first
+    /// `figures_max`. `truth` is a state at or after the events that were taken in.
+    pub fn told(&mut self, truth: &Truth, figures_max: usize) -> BTreeMap<Thing, How> {
         let mut things = std::mem::take(&mut self.things);
         for slave in std::mem::take(&mut self.members_of) {
             let masters = truth
@@ -220,12 +238,16 @@ impl Changes {
                 things.entry(member).or_insert(How::Changed);
             }
         }
-        if with_figures {
-            for thing in std::mem::take(&mut self.figures) {
-                things.entry(thing).or_insert(How::Changed);
+        for thing in things.keys() {
+            if let Some(turn) = self.figures.remove(thing) {
+                self.turns.remove(&turn);
             }
-        } else {
-            self.figures.retain(|thing| !things.contains_key(thing));
+        }
+        for _ in 0..figures_max {
+            let Some(first) = self.turns.first_entry().filter(|first| *first.key() < self.due_before) else { break };
+            let thing = first.remove();
+            self.figures.remove(&thing);
+            things.insert(thing, How::Changed);
         }
         things
     }
@@ -299,7 +321,7 @@ mod tests {
         for record in &log.records {
             changes.take_in(log.fold.truth.names().get(record.stream).unwrap(), &record.event);
         }
-        let told = changes.told(&log.fold.truth, false);
+        let told = changes.told(&log.fold.truth, 0);
         let expected = [
             (Thing::Desk, How::Changed),
             (Thing::Settings, How::Changed),
@@ -307,23 +329,39 @@ mod tests {
             (member("B_1", "A_1"), How::Added),
         ];
         assert_eq!(told, expected.into());
-        assert_eq!(changes, Changes::default());
+        assert_eq!(changes.told(&log.fold.truth, 0), BTreeMap::new());
     }
 
     #[test]
     fn figures_wait_until_they_are_due_or_their_account_is_told() {
         let log = sample::log::Log::new();
         let beat = Event::Account(account::Event::HeartbeatSeen(sample::heartbeat(true)));
-        let [one, two] = ["A_1", "A_2"].map(|id| StreamId::master(&account_id(id)));
         let mut changes = Changes::default();
-        changes.take_in(&one, &beat);
-        changes.take_in(&two, &beat);
-        assert_eq!(changes.told(&log.fold.truth, false), BTreeMap::new());
-        changes.take_in(&one, &Event::Account(account::Event::IntentSet(account::IntentSet { enabled: true })));
-        let told = changes.told(&log.fold.truth, false);
-        assert!(told.contains_key(&account(Role::Master, "A_1")) && !told.contains_key(&account(Role::Master, "A_2")));
-        assert_eq!(changes.figures(), 1);
-        assert_eq!(changes.told(&log.fold.truth, true), [(account(Role::Master, "A_2"), How::Changed)].into());
+        let beats = |changes: &mut Changes, id: &str| changes.take_in(&StreamId::master(&account_id(id)), &beat);
+        let told = |changes: &mut Changes, max| {
+            let told = changes.told(&log.fold.truth, max).into_keys();
+            told.filter(|thing| matches!(thing, Thing::Account(..))).collect::<Vec<_>>()
+        };
+        for id in ["A_4", "A_1", "A_3", "A_2", "A_1"] {
+            beats(&mut changes, id);
+        }
+        assert_eq!(told(&mut changes, 9), [], "none are due");
+        changes.figures_are_due();
+        beats(&mut changes, "A_0");
+        let intent = account::Event::IntentSet(account::IntentSet { enabled: true });
+        changes.take_in(&StreamId::master(&account_id("A_1")), &Event::Account(intent));
+        assert_eq!(told(&mut changes, 0), [account(Role::Master, "A_1")]);
+        assert_eq!(
+            told(&mut changes, 2),
+            [account(Role::Master, "A_3"), account(Role::Master, "A_4")],
+            "who waits longest"
+        );
+        beats(&mut changes, "A_3");
+        assert_eq!(told(&mut changes, 9), [account(Role::Master, "A_2")]);
+        assert!(!changes.has_figures_due() && changes.has_figures());
+        changes.figures_are_due();
+        assert_eq!(told(&mut changes, 9), [account(Role::Master, "A_0"), account(Role::Master, "A_3")]);
+        assert!(!changes.has_figures());
     }
 
     #[test]

@@ -17,20 +17,21 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use std::time::Duration;
 use tidehelm_actors::durable::Durable;
 use tidehelm_actors::journal::Batch;
+use tidehelm_events::account::Connection;
 use tidehelm_events::envelope::Record;
 use tidehelm_events::id::{DeskId, Epoch, Position, Role, StreamId};
 use tidehelm_events::view::Fold;
 use tidehelm_events::view::live::{Changes, How, Thing, Topic, Topics, happening};
 use tokio::sync::watch;
 
-/// Figures are told no more often than this.
+/// The figures of an account are told no more often than this.
 const FIGURES_EVERY: Duration = Duration::from_secs(1);
-/// Nor at a higher rate than this over all sessions: the more there is to tell to the more, the rarer it is told.
-const FIGURES_BYTES_A_SECOND: u64 = 64 << 20;
+/// They are told in slices, so that nothing else waits behind all of them.
+const FIGURES_SLICE: Duration = Duration::from_millis(100);
+/// A slice is this large, over all sessions: the more there is to tell to the more, the rarer it is told.
+const FIGURES_SLICE_BYTES: usize = 6 << 20;
 /// What one message about an account's figures is reckoned with.
-const FIGURES_BYTES: u64 = 512;
-/// Figures wait no longer than for so many events, so that a restart knows which may not have been told.
-const FIGURES_EVENTS_MAX: u64 = 50_000;
+const FIGURES_BYTES: usize = 512;
 /// After a publication the hub rests so long for each session: they take that long to write it out.
 const REST_A_SESSION: Duration = Duration::from_micros(25);
 /// The fold stands still for so many messages at a time.
@@ -194,20 +195,27 @@ fn json_of(view: &impl Serialize) -> String {
 pub async fn keep(app: Data) {
     let (mut head, mut stopping) = (app.host.durable.subscribe(), app.stopping.clone());
     let mut hub = Hub::new(&app.host.durable);
-    let mut figures_told = stopwatch();
+    let (mut figures_due, mut figures_told) = (stopwatch(), stopwatch());
     loop {
         app.live.forget_old_snapshots();
         let watchers = app.live.feed().watchers();
-        let due_in = hub.figures_every(watchers).saturating_sub(figures_told.elapsed());
-        let told = hub.catch_up(&app.host.durable, &app.live, due_in.is_zero());
-        if due_in.is_zero() {
+        if !hub.changes.has_figures_due() && figures_due.elapsed() >= FIGURES_EVERY {
+            hub.changes.figures_are_due();
+            figures_due = stopwatch();
+        }
+        let mut figures_max = 0;
+        if figures_told.elapsed() >= FIGURES_SLICE {
+            figures_max = figures_in_a_slice(watchers);
             figures_told = stopwatch();
         }
-        if told {
+        if hub.catch_up(&app.host.durable, &app.live, figures_max) {
             tokio::time::sleep(REST_A_SESSION * watchers as u32).await;
         }
-        let (seen, epoch, waiting) = (hub.seen, hub.epoch, hub.changes.figures() > 0);
-        let due_in = hub.figures_every(watchers).saturating_sub(figures_told.elapsed());
+        let (seen, epoch, waiting) = (hub.seen, hub.epoch, hub.changes.has_figures());
+        let due_in = match hub.changes.has_figures_due() {
+            true => FIGURES_SLICE.saturating_sub(figures_told.elapsed()),
+            false => FIGURES_EVERY.saturating_sub(figures_due.elapsed()),
+        };
         tokio::select! {
             changed = head.wait_for(|head| head.position > seen || head.epoch != epoch) => if changed.is_err() { return },
             () = tokio::time::sleep(due_in), if waiting => {}
@@ -220,19 +228,21 @@ pub async fn keep(app: Data) {
 pub struct Hub {
     seen: Position,
     epoch: Epoch,
-    changes: Changes,
-    /// Where the oldest figures stand that wait.
-    figures_since: Position,
+    pub(super) changes: Changes,
+}
+
+fn figures_in_a_slice(watchers: usize) -> usize {
+    (FIGURES_SLICE_BYTES / FIGURES_BYTES / watchers.max(1)).max(1)
 }
 
 impl Hub {
     pub fn new(durable: &Durable) -> Self {
         let head = durable.head();
-        Hub { seen: head.position, epoch: head.epoch, changes: Changes::default(), figures_since: head.position }
+        Hub { seen: head.position, epoch: head.epoch, changes: Changes::default() }
     }
 
-    /// Tells what came since the last time, figures only where they are due; false if that was nothing.
-    pub fn catch_up(&mut self, durable: &Durable, live: &Live, figures_due: bool) -> bool {
+    /// Tells what came since the last time, and so many of the figures that are due; false if that was nothing.
+    pub fn catch_up(&mut self, durable: &Durable, live: &Live, figures_max: usize) -> bool {
         let head = durable.head();
         if head.epoch != self.epoch {
             return self.begin_anew(head.position, head.epoch, live, Why::Recovered);
@@ -244,9 +254,9 @@ impl Hub {
             Some(batches) if batches.iter().any(|batch| batch.head.epoch != self.epoch) => {
                 self.begin_anew(head.position, head.epoch, live, Why::Recovered)
             }
-            Some(batches) => self.tell(&batches, durable, live, figures_due),
+            Some(batches) => self.tell(&batches, durable, live, figures_max),
             None if head.position > self.seen => self.begin_anew(head.position, head.epoch, live, Why::FellBehind),
-            None => self.tell(&[], durable, live, figures_due),
+            None => self.tell(&[], durable, live, figures_max),
         }
     }
 
@@ -266,13 +276,12 @@ impl Hub {
         true
     }
 
-    fn tell(&mut self, batches: &[Arc<Batch>], durable: &Durable, live: &Live, figures_due: bool) -> bool {
+    fn tell(&mut self, batches: &[Arc<Batch>], durable: &Durable, live: &Live, figures_max: usize) -> bool {
         let mut happenings = Vec::new();
         for batch in batches {
             durable.read(|fold| self.take_in(batch, fold, &mut happenings));
         }
-        let long_ago = self.changes.figures() > 0 && self.seen.0 - self.figures_since.0 > FIGURES_EVENTS_MAX;
-        let things = durable.read(|fold| self.changes.told(&fold.truth, figures_due || long_ago));
+        let things = durable.read(|fold| self.changes.told(&fold.truth, figures_max));
         if things.is_empty() && happenings.is_empty() {
             return false;
         }
@@ -288,19 +297,10 @@ impl Hub {
         let Some(desk) = fold.truth.desk_id() else { return };
         for record in batch.records.iter().filter(|record| record.position > self.seen) {
             let Some(stream) = fold.truth.names().get(record.stream) else { continue };
-            if self.changes.figures() == 0 {
-                self.figures_since = record.position;
-            }
             self.changes.take_in(stream, &record.event);
             happenings.extend(happened(record, stream, desk));
         }
         self.seen = self.seen.max(batch.head.position);
-    }
-
-    /// How far apart figures are told.
-    fn figures_every(&self, watchers: usize) -> Duration {
-        let bytes = (self.changes.figures() as u64 * watchers as u64).saturating_mul(FIGURES_BYTES);
-        FIGURES_EVERY.max(Duration::from_millis(bytes / (FIGURES_BYTES_A_SECOND / 1000)))
     }
 }
 
@@ -396,12 +396,11 @@ impl Missed {
         number: u64,
     ) -> Backlog {
         let mut things = durable.read(|fold| {
-            let mut things = self.changes.told(&fold.truth, true);
-            // Their figures may have waited when the server ended.
-            for (slot, account) in fold.truth.accounts() {
-                if slot.touched.0 + FIGURES_EVENTS_MAX > since.0 {
-                    things.entry(Thing::Account(account.role, account.id.clone())).or_insert(How::Changed);
-                }
+            let mut things = self.changes.told(&fold.truth, 0);
+            // Their figures may have waited when the server ended, or changed since.
+            let online = fold.truth.accounts().filter(|(_, account)| account.connection == Connection::Online);
+            for (_, account) in online {
+                things.entry(Thing::Account(account.role, account.id.clone())).or_insert(How::Changed);
             }
             things
         });

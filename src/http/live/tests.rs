@@ -148,12 +148,13 @@ impl World {
         match what % 20 {
             0..=7 => self.want_something(what % 20, whom, with),
             8 | 9 => self.settle(),
-            10 | 11 => drop(self.hub.catch_up(&self.durable, &self.live, with % 2 == 0)),
+            10 | 11 => drop(self.hub.catch_up(&self.durable, &self.live, usize::from(with % 4))),
             12..=14 => self.tell(client, usize::from(with % 16)),
             15 | 16 => self.clients[client].read(usize::from(with % 16)),
             17 => self.leave(client),
             18 => self.come_back(client),
             _ if with % 4 == 0 => self.recover(),
+            _ if with % 4 == 1 => self.hub.changes.figures_are_due(),
             _ => self.tell(client, usize::from(with)),
         }
     }
@@ -190,7 +191,9 @@ impl World {
     /// Everybody comes back, reads everything, and everything is told.
     fn end(&mut self) {
         self.settle();
-        self.hub.catch_up(&self.durable, &self.live, true);
+        self.hub.catch_up(&self.durable, &self.live, 0);
+        self.hub.changes.figures_are_due();
+        self.hub.catch_up(&self.durable, &self.live, usize::MAX);
         for client in 0..self.clients.len() {
             self.come_back(client);
             let mut quiet = 0;

@@ -613,6 +613,90 @@ fn a_number_that_was_used_for_another_order_is_not_executed() {
     assert_eq!((world.told(order_id(7)), world.done.get(&order_id(7))), (vec![Outcome::Unknown], None));
 }
 
+/// An order that the desk gives while it cannot write its log.
+fn unnumbered(world: &mut World, number: u128, instruction: Instruction) -> Order {
+    let order = Order { id: order_id(number), seq: 0, instruction, deadline: None, ..order() };
+    world.desk.deliver.push(Delivery::Order(Box::new(order.clone())));
+    world.settle();
+    order
+}
+
+fn begun(world: &World) -> Vec<OrderId> {
+    world.open.iter().map(|execution| execution.order.id).collect()
+}
+
+#[test]
+fn an_order_without_a_number_ends_something_at_once_and_is_the_same_when_it_gets_one() {
+    let mut world = World::live();
+    let first = world.order(open_order());
+    let end = unnumbered(&mut world, 7, Instruction::Close { of: first, lots: None });
+    assert_eq!((world.done[&end.id], world.told(end.id).len()), (1, 1));
+    unnumbered(&mut world, 7, end.instruction.clone());
+    world.desk.outbox.push(Order { seq: 2, ..end.clone() });
+    world.settle();
+    assert_eq!(
+        (world.done[&end.id], world.told(end.id).len()),
+        (1, 3),
+        "each time its result, and never another execution"
+    );
+    world.given = 2;
+    let next = world.order(open_order());
+    assert_eq!((world.done[&next], world.told(next)), (1, vec![Outcome::Partial]), "the numbers go on behind it");
+    world.restart();
+    world.connect();
+    world.desk.outbox.push(Order { seq: 2, ..end.clone() });
+    world.settle();
+    assert_eq!(world.done[&end.id], 1);
+}
+
+/// Also while it is with the broker: else the desk would offer it without end.
+#[test]
+fn a_poll_says_the_number_of_an_order_that_had_none() {
+    let mut world = World::live();
+    let first = world.order(open_order());
+    world.prompt = false;
+    let end = unnumbered(&mut world, 7, Instruction::Close { of: first, lots: None });
+    world.desk.outbox.push(Order { seq: 2, ..end.clone() });
+    world.settle();
+    assert_eq!((begun(&world), world.desk.poll.as_ref().unwrap().2), (vec![end.id], 2));
+}
+
+#[test]
+fn an_order_without_a_number_waits_for_what_it_ends_and_for_nothing_else() {
+    let mut world = World::with(Settings { executions_max: 1, ..settings() }, Recollection::default());
+    world.connect();
+    let old = world.order(open_order());
+    world.prompt = false;
+    let (running, queued) = (world.order(open_order()), world.order(open_order()));
+    let close = |of| Instruction::Close { of, lots: None };
+    let ends = [
+        unnumbered(&mut world, 71, close(queued)).id,
+        unnumbered(&mut world, 72, close(running)).id,
+        unnumbered(&mut world, 73, close(old)).id,
+    ];
+    assert_eq!(begun(&world), [running, ends[2]], "though the broker has as much to do as it may");
+    world.broker_says_all();
+    world.settle();
+    assert_eq!(begun(&world), [ends[1]], "{queued} waits for room, and what ends it for that");
+    world.broker_says_all();
+    world.settle();
+    assert_eq!(begun(&world), [queued]);
+    world.broker_says_all();
+    world.settle();
+    assert_eq!(begun(&world), [ends[0]]);
+    world.broker_says_all();
+    world.settle();
+    assert!(world.terminal.is_settled() && world.done.values().all(|times| *times == 1));
+}
+
+#[test]
+fn nothing_is_opened_without_a_number() {
+    let mut world = World::live();
+    let entry = unnumbered(&mut world, 7, open_order());
+    assert_eq!((world.told(entry.id), world.done.get(&entry.id)), (vec![Outcome::Rejected], None));
+    assert!(world.error(entry.id).starts_with("entry_unnumbered"), "{}", world.error(entry.id));
+}
+
 #[test]
 fn answers_that_do_not_prove_to_be_the_desks_change_nothing() {
     let disk = {

@@ -149,6 +149,7 @@ fn a_late_close_goes_and_a_late_open_does_not() {
          M modify 1 sl 1.09 seen 600s ago
          > S 1: copied
          > S #3 modify #1 sl 1.09
+         S fills #1 0.5
          M close 1 ratio 0.4 seen 600s ago
          > S 1: copied
          > S #4 close #1 0.2

@@ -109,15 +109,15 @@ fn a_partial_fill_is_closed_by_its_share() {
 
 /// The master closed half while the open was on its way: what was filled decides, and what is too much goes afterwards.
 #[test]
-fn a_close_that_overtakes_its_open_is_corrected_by_what_was_filled() {
+fn a_part_waits_until_its_open_is_answered_and_is_corrected_by_what_was_filled() {
     pair().plays(
         "M open 1 buy EURUSD 1
          > S 1: copied
          > S #1 buy EURUSD 1
          M close 1 ratio 0.5
-         > S 1: copied
-         > S #2 close #1 0.5
+         > S 1: waits_for_fill
          S fills #1 1
+         > S #2 close #1 0.5 (correction)
          S part #2 0.3
          > S #3 close #1 0.2 (correction)
          S fills #3",
