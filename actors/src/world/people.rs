@@ -315,9 +315,9 @@ impl World {
     fn account_settings(&mut self) -> Box<AccountSettings> {
         let copy = if self.rng.permille(300) { *self.overrides() } else { Overrides::default() };
         let action = self.rng.pick(&[Action::BlockEntry, Action::CloseOnly, Action::Flatten]);
-        let amount = Amount::Money(Money::new(Decimal::from(self.rng.between(100, 900))).unwrap_or_default());
+        let amount = Amount::Money(Money::new(Decimal::from(self.rng.between(20, 400))).unwrap_or_default());
         let daily_loss =
-            self.rng.permille(300).then_some(Daily { amount, from: <_>::default(), action, lasts: <_>::default() });
+            self.rng.permille(700).then_some(Daily { amount, from: <_>::default(), action, lasts: <_>::default() });
         let protection = Rules { daily_loss, ..Rules::default() };
         Box::new(AccountSettings { copy, require_all_masters: self.rng.permille(300), protection })
     }

@@ -777,7 +777,8 @@ fn the_newest_config_counts_and_is_acknowledged() {
 
 #[test]
 fn a_snapshot_is_sent_after_the_signals_that_it_covers() {
-    let mut world = World::live();
+    let mut world = World::with(Settings { role: Role::Master, ..settings() }, Recollection::default());
+    world.connect();
     world.lose_up = 1;
     world.terminal.changed(change(1), None, world.now);
     world.desk.deliver.push(Delivery::RequestSnapshot {});
