@@ -137,9 +137,7 @@ impl Ledger {
                 hold!(owner == stream, CrossTalk, "{stream} answers {order:?} of {owner}");
                 let late = result.outcome == Outcome::Expired && !order.instruction.is_entry();
                 hold!(!late, NeverLate, "{order:?} came too late, it was no entry");
-                // What was closed meanwhile was reckoned from what had been asked for.
-                let as_asked = matches!(result.outcome, Outcome::Filled | Outcome::Placed);
-                if result.outcome == Outcome::Unknown || (order.instruction.is_entry() && !as_asked) {
+                if result.outcome == Outcome::Unknown {
                     self.disturbed.insert(target(order));
                 }
             }

@@ -257,12 +257,11 @@ impl World {
 
     /// The terminal hears an answer; only the first one to what it asked counts.
     pub(super) fn told(&mut self, terminal: usize, tag: u64, told: Told) {
-        if self.terminals[terminal].line.down || !self.terminals[terminal].line.asked.contains_key(&tag) {
-            return;
-        }
+        let line = &self.terminals[terminal].line;
+        let Some(tries) = line.asked.get(&tag).map(|asking| asking.tries).filter(|_| !line.down) else { return };
         if let Told::Again = told {
             let again = self.now + self.rng.between(50 * MILLI, 500 * MILLI);
-            return self.agenda.plan(again, Happening::SayAgain { terminal, tag });
+            return self.agenda.plan(again, Happening::SayAgain { terminal, tag, tries });
         }
         let Some(asking) = self.terminals[terminal].line.asked.remove(&tag) else { return };
         match (asking.what, told) {
@@ -280,8 +279,9 @@ impl World {
         self.converse(terminal);
     }
 
-    pub(super) fn say_again(&mut self, terminal: usize, tag: u64) {
-        if !self.terminals[terminal].line.down {
+    /// Unless it was said again meanwhile.
+    pub(super) fn say_again(&mut self, terminal: usize, tag: u64, tries: u32) {
+        if self.terminals[terminal].line.asked.get(&tag).is_some_and(|asking| asking.tries == tries) {
             self.say_request(terminal, tag);
         }
     }
