@@ -99,11 +99,13 @@ pub enum Touch {
     Figures(Thing),
     /// Every link that a slave has.
     MembersOf(AccountId),
+    /// Only figures of every link that a slave has.
+    MemberFiguresOf(AccountId),
 }
 
 /// The things that look different after an event. More than look different do no harm, fewer do.
 pub fn touches(stream: &StreamId, event: &Event) -> Vec<Touch> {
-    use Touch::{Added, Changed, Figures, MembersOf};
+    use Touch::{Added, Changed, Figures, MemberFiguresOf, MembersOf};
     use account::Event as Of;
     match (stream, event) {
         (StreamId::Account(role, id), Event::Account(event)) => {
@@ -111,15 +113,16 @@ pub fn touches(stream: &StreamId, event: &Event) -> Vec<Touch> {
             let member = |master: &AccountId| Thing::Member { slave: id.clone(), master: master.clone() };
             match (role, event) {
                 (_, Of::HeartbeatSeen(_) | Of::QuoteSeen(_)) => vec![Figures(account)],
-                (_, Of::SignalTaken(_) | Of::StateDiffered(_) | Of::SnapshotTaken(_) | Of::StopTaken(_)) => {
-                    vec![Figures(account)]
+                (_, Of::SignalTaken(_) | Of::StateDiffered(_) | Of::StopTaken(_)) => vec![Figures(account)],
+                // What these end may be of any master.
+                (_, Of::OrderAnswered(_) | Of::SnapshotTaken(_)) => {
+                    vec![Figures(account), MemberFiguresOf(id.clone())]
                 }
                 (_, Of::CopyDecided(decided)) => vec![Figures(account), Figures(member(&decided.master))],
                 (_, Of::OrderIssued(issued)) => {
                     let of = issued.order.master.as_ref().map(|master| Figures(member(master)));
                     [Some(Figures(account)), of].into_iter().flatten().collect()
                 }
-                (_, Of::OrderAnswered(_)) => vec![Figures(account)],
                 (
                     _,
                     Of::LinkSwitched(account::LinkSwitched { master, .. })
@@ -179,6 +182,7 @@ pub enum How {
 pub struct Changes {
     things: BTreeMap<Thing, How>,
     members_of: BTreeSet<AccountId>,
+    member_figures_of: BTreeSet<AccountId>,
     /// Things whose figures wait, and since which turn; who waits longest is told first.
     figures: BTreeMap<Thing, u64>,
     turns: BTreeMap<u64, Thing>,
@@ -200,6 +204,9 @@ impl Changes {
                 Touch::Figures(thing) => self.wait(thing),
                 Touch::MembersOf(slave) => {
                     self.members_of.insert(slave);
+                }
+                Touch::MemberFiguresOf(slave) => {
+                    self.member_figures_of.insert(slave);
                 }
             }
         }
@@ -229,14 +236,12 @@ impl Changes {
     pub fn told(&mut self, truth: &Truth, figures_max: usize) -> BTreeMap<Thing, How> {
         let mut things = std::mem::take(&mut self.things);
         for slave in std::mem::take(&mut self.members_of) {
-            let masters = truth
-                .account(&StreamId::slave(&slave))
-                .into_iter()
-                .flat_map(|account| account.members().map(|(master, _)| master));
-            for master in masters {
-                let member = Thing::Member { slave: slave.clone(), master: master.clone() };
+            for member in members_of(truth, &slave) {
                 things.entry(member).or_insert(How::Changed);
             }
+        }
+        for slave in std::mem::take(&mut self.member_figures_of) {
+            members_of(truth, &slave).for_each(|member| self.wait(member));
         }
         for thing in things.keys() {
             if let Some(turn) = self.figures.remove(thing) {
@@ -253,10 +258,17 @@ impl Changes {
     }
 }
 
+fn members_of<'a>(truth: &'a Truth, slave: &'a AccountId) -> impl Iterator<Item = Thing> + 'a {
+    let account = truth.account(&StreamId::slave(slave));
+    let masters = account.into_iter().flat_map(|account| account.members().map(|(master, _)| master));
+    masters.map(|master| Thing::Member { slave: slave.clone(), master: master.clone() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sample::{self, account_id};
+    use proptest::prelude::*;
 
     fn account(role: Role, id: &str) -> Thing {
         Thing::Account(role, account_id(id))
@@ -288,7 +300,8 @@ mod tests {
                 let quiet = QUIET.contains(&event.kind().name);
                 let expected = if quiet { Touch::Figures(own) } else { Touch::Changed(own) };
                 assert_eq!(touches.first(), Some(&expected), "{event:?}");
-                let rest = touches.iter().skip(1).all(|touch| matches!(touch, Touch::Figures(_)));
+                let rest =
+                    touches.iter().skip(1).all(|touch| matches!(touch, Touch::Figures(_) | Touch::MemberFiguresOf(_)));
                 assert!(!quiet || rest, "what comes again and again is told at leisure: {event:?}");
             }
         }
@@ -362,6 +375,67 @@ mod tests {
         changes.figures_are_due();
         assert_eq!(told(&mut changes, 9), [account(Role::Master, "A_0"), account(Role::Master, "A_3")]);
         assert!(!changes.has_figures());
+    }
+
+    /// Everything that the messages about things show, as text.
+    fn looks(truth: &Truth) -> BTreeMap<Thing, String> {
+        let mut looks = BTreeMap::new();
+        let desk = truth.desk().cloned().unwrap_or_default();
+        looks.insert(Thing::Desk, format!("{:?} {:?} {}", desk.locked, desk.stopped, desk.settings.name));
+        looks.insert(Thing::Settings, format!("{:?} {:?}", desk.settings, desk.revision));
+        for (_, it) in truth.accounts() {
+            let masters: Vec<_> =
+                it.members().map(|(id, link)| (id, link.master_status, link.master_warnings)).collect();
+            let seen = (it.connection, it.intent, it.status, it.warnings, it.trade_allowed, it.revision);
+            let more = (&it.identity, &it.figures, masters);
+            looks.insert(account(it.role, it.id.as_str()), format!("{seen:?} {more:?}"));
+            if let Some(group) = &it.group {
+                let seen = (it.intent, it.status, it.warnings, group, it.revision);
+                looks.insert(Thing::Group(it.id.clone()), format!("{seen:?}"));
+            }
+            for (master, link) in it.members() {
+                let book = it.slave_book.as_deref();
+                let copies = book.and_then(|book| book.copies.get(master)).map_or(0, |copies| copies.len());
+                let of_master = |order: &&crate::trade::Order| order.master.as_ref() == Some(master);
+                let orders = book.map_or(0, |book| book.outbox.values().filter(of_master).count());
+                let seen = (link.enabled, link.status, link.warnings, &link.settings, link.revision);
+                let more = (it.status, it.allows_new_orders(link), copies, orders);
+                looks.insert(member(it.id.as_str(), master.as_str()), format!("{seen:?} {more:?}"));
+            }
+        }
+        looks
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever looks different after an event is among what the event touches.
+        #[test]
+        fn nothing_changes_its_looks_untold(steps in prop::collection::vec(any::<sample::log::Step>(), 1..150)) {
+            let log = sample::log::day(&steps);
+            let (mut fold, mut before) = (crate::view::Fold::default(), looks(&Truth::default()));
+            let names: Vec<_> = log.fold.truth.names().iter().map(|(number, id)| (number, id.clone())).collect();
+            for record in &log.records {
+                fold.truth.learn(&names[..=record.stream.0 as usize]).unwrap();
+                fold.apply(record).unwrap();
+                let stream = fold.truth.names().get(record.stream).unwrap();
+                let mut changes = Changes::default();
+                changes.take_in(stream, &record.event);
+                let mut told = changes.told(&fold.truth, 0);
+                changes.figures_are_due();
+                told.extend(changes.told(&fold.truth, usize::MAX));
+                let after = looks(&fold.truth);
+                for thing in before.keys().chain(after.keys()) {
+                    let same = before.get(thing) == after.get(thing);
+                    prop_assert!(
+                        same || told.contains_key(thing),
+                        "{:?} of {} changes {:?} untold:\n{:?}\n{:?}",
+                        record.event, stream, thing, before.get(thing), after.get(thing)
+                    );
+                }
+                before = after;
+            }
+        }
     }
 
     #[test]
