@@ -39,9 +39,10 @@ sim: ## hundreds of seeded worlds, in seconds
 	@scripts/setup.sh rust cc
 	cargo sim
 
-soak: ## 100,000 seeded worlds
-	@scripts/setup.sh rust cc
+soak: ## 100,000 seeded worlds, and a storm over real sockets with a thousand slaves
+	@scripts/setup.sh rust cc cmake nextest
 	cargo soak
+	cargo nextest run --release --locked --test it --run-ignored only --no-capture fleet::
 
 bench: ## every figure, side by side with its peers, as one table
 	@scripts/setup.sh rust cc cmake postgres

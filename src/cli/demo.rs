@@ -4,7 +4,6 @@ use super::Shared;
 use super::fleet::{Load, show, stopped_by_signal};
 use super::output::{CliError, Done, Exit};
 use crate::ambient;
-use crate::fleet::line::Addresses;
 use crate::fleet::run::run;
 use crate::source::Server;
 use clap::Args;
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use tidehelm_terminal::client::Addresses;
 
 #[derive(Args)]
 #[command(

@@ -3,7 +3,6 @@
 use super::Shared;
 use super::output::{CliError, Done, Exit, Output};
 use crate::fleet::cast::Size;
-use crate::fleet::line::Addresses;
 use crate::fleet::report::Report;
 use crate::fleet::run::{Options, run};
 use crate::source::Server;
@@ -12,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tidehelm_events::time::Span;
+use tidehelm_terminal::client::Addresses;
 
 #[derive(Args)]
 #[command(

@@ -1,6 +1,6 @@
 //! Runs stations in real time: a few threads, each with its share of them, and one NNG line for each that wants one.
 
-use super::line::{Addresses, Happening, Line, What};
+use super::line::{Happening, Numbered};
 use super::market::Market;
 use super::station::{Station, Wish};
 use crate::ambient::DeskClock;
@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tidehelm_actors::port::Clock;
 use tidehelm_events::time::{Span, Timestamp};
+use tidehelm_terminal::client::{Addresses, Word};
 
 /// What all stations do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,7 +99,7 @@ impl Crews {
 
 struct Crew {
     stations: Vec<Station>,
-    lines: Vec<Option<Line>>,
+    lines: Vec<Option<Numbered>>,
     place: Place,
     signals: Arc<Signals>,
     market: Market,
@@ -169,9 +170,9 @@ impl Crew {
         }
         let (now, station) = (self.place.clock.now(), &mut self.stations[at]);
         match what {
-            What::Connected => station.connected(now, &self.market),
-            What::Disconnected => station.disconnected(now, &self.market),
-            What::Answer { tag, message } => station.hear(tag, &message, now, &self.market),
+            Word::Connected => station.connected(now, &self.market),
+            Word::Disconnected => station.disconnected(now, &self.market),
+            Word::Answer { tag, message } => station.hear(tag, &message, now, &self.market),
         }
         self.grant(at, now);
     }
@@ -189,11 +190,11 @@ impl Crew {
     /// Does what a station wishes, and notes when it is to be looked at again.
     fn grant(&mut self, at: usize, now: Timestamp) {
         for wish in std::mem::take(&mut self.stations[at].wishes) {
-            match (wish, &self.lines[at]) {
+            match (wish, &mut self.lines[at]) {
                 (Wish::Dial, _) => self.lines[at] = self.dial(at),
                 (Wish::HangUp, _) => self.lines[at] = None,
-                (Wish::Ask { tag, message }, Some(line)) => line.ask(tag, &message),
-                (Wish::Uplink(frame), Some(line)) => line.uplink(&frame),
+                (Wish::Ask { tag, message }, Some(on)) => on.line.ask(tag, &message),
+                (Wish::Uplink(frame), Some(on)) => on.line.tell(&frame),
                 (Wish::Ask { .. } | Wish::Uplink(_), None) => {}
             }
         }
@@ -204,9 +205,9 @@ impl Crew {
         self.agenda.insert((due, at));
     }
 
-    fn dial(&mut self, at: usize) -> Option<Line> {
+    fn dial(&mut self, at: usize) -> Option<Numbered> {
         self.numbers += 1;
-        let line = Line::dial(&self.place.addresses, at, self.numbers, &self.told);
+        let line = Numbered::dial(&self.place.addresses, at, self.numbers, &self.told);
         line.inspect_err(|error| tracing::error!(%error, "a terminal has no socket")).ok()
     }
 

@@ -3,7 +3,6 @@
 use super::cast::{Cast, Size};
 use super::crew::{Crews, Phase, Place};
 use super::house::Faults;
-use super::line::Addresses;
 use super::report::Report;
 use super::setup;
 use super::station::{Manner, Station, Upset};
@@ -16,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tidehelm_actors::port::Clock;
 use tidehelm_events::time::Span;
+use tidehelm_terminal::client::Addresses;
 
 #[derive(Debug, Clone)]
 pub struct Options {

@@ -8,13 +8,14 @@ mod file;
 mod line;
 #[cfg(test)]
 mod tests;
+mod uplink;
 
 pub use file::{FileMemory, MemoryError};
+pub use line::{Line, Reconnect, Word};
 
 use crate::terminal::{Execution, Figures, Output, Phase, Recollection, Record, Settings, Shown, Terminal};
 use crate::wire::{Held, Quote};
 use clock::Clock;
-use line::Line;
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -87,10 +88,10 @@ struct Shared {
 /// More than this is not kept for somebody who never looks; the oldest goes first.
 const SHOWN_MAX: usize = 1000;
 
+const RECONNECT: Reconnect = Reconnect { least: Duration::from_millis(100), most: Duration::from_secs(10) };
+
 enum Input {
-    Connected,
-    Disconnected,
-    Heard(u32, Vec<u8>),
+    Heard(Word),
     Figures(Figures),
     Changed(Box<Change>, Option<Timestamp>, Timestamp),
     Quoted(Quote),
@@ -118,7 +119,11 @@ impl Client {
     ) -> Result<Self, Error> {
         let (inputs, heard) = channel();
         let (jobs, work) = channel();
-        let line = Line::open(addresses, &inputs)?;
+        let to_terminal = inputs.clone();
+        let line = Line::open(addresses, RECONNECT, move |word| {
+            // It may have ended.
+            let _ = to_terminal.send(Input::Heard(word));
+        })?;
         let terminal = Terminal::new(settings, memory.recollection());
         let status = Status { phase: terminal.phase(), epoch: 0, is_desk_silent: true, is_settled: true, fault: None };
         let shared = Arc::new(Shared { status: Mutex::new(status), shown: Mutex::default() });
@@ -235,9 +240,9 @@ impl<M: Memory> Runner<M> {
     fn take(&mut self, input: Input) {
         let (terminal, now) = (&mut self.terminal, self.clock.now());
         match input {
-            Input::Connected => terminal.connected(now),
-            Input::Disconnected => terminal.disconnected(now),
-            Input::Heard(tag, message) => terminal.hear(tag, &message, now),
+            Input::Heard(Word::Connected) => terminal.connected(now),
+            Input::Heard(Word::Disconnected) => terminal.disconnected(now),
+            Input::Heard(Word::Answer { tag, message }) => terminal.hear(tag, &message, now),
             Input::Figures(figures) => terminal.figures(figures),
             Input::Changed(change, broker_at, seen_at) => terminal.changed(*change, broker_at, seen_at.min(now)),
             Input::Quoted(quote) => terminal.quoted(quote, now),

@@ -1,43 +1,65 @@
-//! The two connections to the desk. NNG makes them again when they break.
+//! The two connections to the desk. They are made again when they break.
 
-use super::{Addresses, Error, Input};
+use super::uplink::Uplink;
+use super::{Addresses, Error};
 use crate::wire::MESSAGE_MAX;
-use nng::options::{Options, ReconnectMaxTime, ReconnectMinTime, RecvMaxSize, SendBufferSize};
+use nng::options::{Options, ReconnectMaxTime, ReconnectMinTime, RecvBufferSize, RecvMaxSize, SendBufferSize};
 use nng::{Aio, AioResult, Message, PipeEvent, Protocol, RawSocket, Socket};
-use std::sync::mpsc::Sender;
+use std::sync::Arc;
 use std::time::Duration;
 
-const RECONNECT_MIN: Duration = Duration::from_millis(100);
-const RECONNECT_MAX: Duration = Duration::from_secs(10);
-/// What waits while a connection is busy. What does not fit is lost, and the terminal says it again.
-const SEND_BUFFER: i32 = 64;
+/// How long to wait before connecting again, at least in the beginning and at most later.
+#[derive(Debug, Clone, Copy)]
+pub struct Reconnect {
+    pub least: Duration,
+    pub most: Duration,
+}
 
-pub(super) struct Line {
+/// What happens on a line.
+#[derive(Debug)]
+pub enum Word {
+    Connected,
+    Disconnected,
+    Answer { tag: u32, message: Vec<u8> },
+}
+
+pub struct Line {
     /// Raw, so that many requests are under way at once and each can be said again.
     session: Socket,
-    uplink: Socket,
+    uplink: Uplink,
     receive: Aio,
 }
 
+/// What waits while a connection is busy. What does not fit is lost, and the terminal says it again.
+const REQUESTS: i32 = 64;
+const TELEMETRY: i32 = 8;
+
 impl Line {
-    pub(super) fn open(addresses: &Addresses, terminal: &Sender<Input>) -> Result<Self, Error> {
+    /// Connects in the background, again and again until it is dropped. `tell` is called by threads of NNG.
+    pub fn open(
+        addresses: &Addresses,
+        reconnect: Reconnect,
+        tell: impl Fn(Word) + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
         let at = |address: &str| {
             let address = address.to_string();
             move |source| Error::Address { address, source }
         };
-        let session = session(&addresses.session, terminal).map_err(at(&addresses.session))?;
-        let receive = receive(&session, terminal).map_err(at(&addresses.session))?;
-        let uplink = uplink(&addresses.uplink).map_err(at(&addresses.uplink))?;
+        let tell: Arc<Tell> = Arc::new(tell);
+        let session = session(reconnect, &tell).map_err(at(&addresses.session))?;
+        let receive = receive(&session, tell).map_err(at(&addresses.session))?;
+        session.dial_async(&addresses.session).map_err(at(&addresses.session))?;
+        let uplink = Uplink::open(&addresses.uplink, reconnect, TELEMETRY).map_err(at(&addresses.uplink))?;
         Ok(Line { session, uplink, receive })
     }
 
-    pub(super) fn ask(&self, tag: u32, message: &[u8]) {
+    pub fn ask(&self, tag: u32, message: &[u8]) {
         let mut request = Message::from(message);
         request.as_mut_header().push_back(&tag.to_be_bytes());
         let _ = self.session.try_send(request);
     }
-    pub(super) fn tell(&self, message: &[u8]) {
-        let _ = self.uplink.try_send(Message::from(message));
+    pub fn tell(&mut self, message: &[u8]) {
+        self.uplink.tell(message);
     }
 }
 
@@ -50,42 +72,35 @@ impl Drop for Line {
     }
 }
 
-fn session(address: &str, terminal: &Sender<Input>) -> Result<Socket, nng::Error> {
+type Tell = dyn Fn(Word) + Send + Sync;
+
+fn session(reconnect: Reconnect, tell: &Arc<Tell>) -> Result<Socket, nng::Error> {
     let socket = RawSocket::new(Protocol::Req0)?.socket;
-    prepare(&socket)?;
-    let terminal = terminal.clone();
-    socket.pipe_notify(move |_, event| {
-        let input = match event {
-            PipeEvent::AddPost => Input::Connected,
-            PipeEvent::RemovePost => Input::Disconnected,
-            _ => return,
-        };
-        let _ = terminal.send(input);
+    prepare(&socket, reconnect, REQUESTS)?;
+    socket.set_opt::<RecvBufferSize>(REQUESTS)?;
+    let tell = Arc::clone(tell);
+    socket.pipe_notify(move |_, event| match event {
+        PipeEvent::AddPost => tell(Word::Connected),
+        PipeEvent::RemovePost => tell(Word::Disconnected),
+        _ => {}
     })?;
-    socket.dial_async(address)?;
     Ok(socket)
 }
 
-fn uplink(address: &str) -> Result<Socket, nng::Error> {
-    let socket = Socket::new(Protocol::Push0)?;
-    prepare(&socket)?;
-    socket.dial_async(address)?;
-    Ok(socket)
-}
-
-fn prepare(socket: &Socket) -> Result<(), nng::Error> {
+pub(super) fn prepare(socket: &Socket, reconnect: Reconnect, buffer: i32) -> Result<(), nng::Error> {
     socket.set_opt::<RecvMaxSize>(MESSAGE_MAX + 4)?;
-    socket.set_opt::<SendBufferSize>(SEND_BUFFER)?;
-    socket.set_opt::<ReconnectMinTime>(Some(RECONNECT_MIN))?;
-    socket.set_opt::<ReconnectMaxTime>(Some(RECONNECT_MAX))
+    socket.set_opt::<SendBufferSize>(buffer)?;
+    socket.set_opt::<ReconnectMinTime>(Some(reconnect.least))?;
+    socket.set_opt::<ReconnectMaxTime>(Some(reconnect.most))
 }
 
-fn receive(session: &Socket, terminal: &Sender<Input>) -> Result<Aio, nng::Error> {
-    let (from, terminal) = (session.clone(), terminal.clone());
+/// One receive at a time, so that answers come in their order.
+fn receive(session: &Socket, tell: Arc<Tell>) -> Result<Aio, nng::Error> {
+    let from = session.clone();
     let aio = Aio::new(move |aio, done| match done {
         AioResult::Recv(Ok(mut message)) => {
             if let Ok(tag) = <[u8; 4]>::try_from(message.as_mut_header().as_slice()) {
-                let _ = terminal.send(Input::Heard(u32::from_be_bytes(tag), message.to_vec()));
+                tell(Word::Answer { tag: u32::from_be_bytes(tag), message: message.to_vec() });
             }
             let _ = from.recv_async(&aio);
         }
