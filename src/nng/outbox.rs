@@ -18,6 +18,7 @@ struct Queue {
     messages: VecDeque<Message>,
     /// The one operation is under way.
     sending: bool,
+    closed: bool,
 }
 
 impl Outbox {
@@ -25,10 +26,9 @@ impl Outbox {
         let queue = Arc::new(Mutex::new(Queue::default()));
         let (next, to) = (Arc::clone(&queue), socket.clone());
         let aio = Aio::new(move |aio, done| {
-            if matches!(done, AioResult::Send(Err((_, nng::Error::Closed)))) {
-                return;
+            if !matches!(done, AioResult::Send(Err((_, nng::Error::Closed)))) {
+                send_next(&mut lock(&next), &to, &aio);
             }
-            send_next(&next, &to, &aio);
         })?;
         Ok(Outbox { socket: socket.clone(), aio, queue })
     }
@@ -41,28 +41,31 @@ impl Outbox {
     /// The queue is as long as what waits for answers, which is bounded for each connection.
     pub(super) fn send(&self, message: Message) {
         let mut queue = lock(&self.queue);
+        if queue.closed {
+            return;
+        }
         queue.messages.push_back(message);
         if !std::mem::replace(&mut queue.sending, true) {
-            drop(queue);
-            send_next(&self.queue, &self.socket, &self.aio);
+            send_next(&mut queue, &self.socket, &self.aio);
         }
     }
-}
 
-impl Drop for Outbox {
-    fn drop(&mut self) {
-        // An operation that ends inside its own callback would wait for itself.
+    /// Before the socket is closed: NNG never ends an operation that begins while it is.
+    pub(super) fn close(&self) {
+        let mut queue = lock(&self.queue);
+        queue.closed = true;
+        queue.messages.clear();
+        drop(queue);
+        self.aio.cancel();
         self.aio.wait();
     }
 }
 
-fn send_next(queue: &Mutex<Queue>, socket: &Socket, aio: &Aio) {
-    let mut queue = lock(queue);
-    let Some(message) = queue.messages.pop_front() else {
-        queue.sending = false;
-        return;
+/// The queue is held until the operation has begun.
+fn send_next(queue: &mut Queue, socket: &Socket, aio: &Aio) {
+    queue.sending = match queue.messages.pop_front() {
+        // It fails only where the socket is closed: nobody is there to be answered.
+        Some(message) => socket.send_async(aio, message).is_ok(),
+        None => false,
     };
-    drop(queue);
-    // It fails only where the socket is closed: nobody is there to be answered.
-    let _ = socket.send_async(aio, message);
 }

@@ -4,9 +4,10 @@ use super::door::{Passage, lock};
 use super::outbox::Outbox;
 use super::{Counters, Door, Error, Limits, PipeId, REQUESTS_MAX, SESSION_MAX, Terminals, limit};
 use nng::options::{MaxTtl, Options, SendBufferSize};
-use nng::{Aio, AioResult, Message, Protocol, RawSocket, Socket};
+use nng::{Message, Protocol, RawSocket, Socket};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use tidehelm_terminal::ear::Ear;
 
 /// How many answers NNG holds before it spreads them over the connections.
 const SEND_BUFFER: i32 = 1024;
@@ -14,7 +15,8 @@ const SEND_BUFFER: i32 = 1024;
 pub(super) struct Session {
     socket: Socket,
     door: Arc<Door>,
-    receive: Aio,
+    desk: Arc<Desk>,
+    requests: Ear,
 }
 
 struct Desk {
@@ -47,8 +49,9 @@ impl Session {
         let desk = Desk { door: Arc::clone(&door), outbox, waiting: Mutex::default(), terminals, counters };
         let desk = Arc::new(desk);
         watch(&socket, &desk).map_err(failed)?;
-        let receive = receive(&socket, desk).map_err(failed)?;
-        Ok(Session { socket, door, receive })
+        let taker = Arc::clone(&desk);
+        let requests = Ear::open(&socket, move |message| taker.take(message)).map_err(failed)?;
+        Ok(Session { socket, door, desk, requests })
     }
     pub(super) fn socket(&self) -> &Socket {
         &self.socket
@@ -60,9 +63,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.requests.close();
+        self.desk.outbox.close();
         self.socket.close();
-        // An operation that ends inside its own callback would wait for itself.
-        self.receive.wait();
     }
 }
 
@@ -80,23 +83,6 @@ fn watch(socket: &Socket, desk: &Arc<Desk>) -> Result<(), nng::Error> {
             Passage::Nothing => {}
         }
     })
-}
-
-/// One receive at a time, so that requests are taken in the order in which they came.
-fn receive(socket: &Socket, desk: Arc<Desk>) -> Result<Aio, nng::Error> {
-    let from = socket.clone();
-    let aio = Aio::new(move |aio, done| match done {
-        AioResult::Recv(Ok(message)) => {
-            desk.take(message);
-            let _ = from.recv_async(&aio);
-        }
-        AioResult::Recv(Err(nng::Error::Closed)) => {}
-        AioResult::Recv(Err(_)) | AioResult::Send(_) | AioResult::Sleep(_) => {
-            let _ = from.recv_async(&aio);
-        }
-    })?;
-    socket.recv_async(&aio)?;
-    Ok(aio)
 }
 
 impl Desk {

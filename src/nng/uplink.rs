@@ -2,16 +2,17 @@
 
 use super::door::{Passage, lock};
 use super::{Counters, Door, Error, Limits, Peer, Terminals, UPLINK_MAX, limit};
-use nng::{Aio, AioResult, Message, Protocol, Socket};
+use nng::{Message, Protocol, Socket};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use tidehelm_terminal::ear::Ear;
 
 pub(super) struct Uplink {
     socket: Socket,
     door: Arc<Door>,
     queue: Arc<Queue>,
-    receive: Aio,
+    messages: Ear,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -39,8 +40,8 @@ impl Uplink {
         let (inside, filled) = (Mutex::default(), Condvar::new());
         let queue = Arc::new(Queue { inside, filled, limits, counters });
         let reader = read(Arc::clone(&queue), terminals)?;
-        let receive = receive(&socket, Arc::clone(&door), Arc::clone(&queue)).map_err(failed)?;
-        Ok(Uplink { socket, door, queue, receive, reader: Some(reader) })
+        let messages = hear(&socket, Arc::clone(&door), Arc::clone(&queue)).map_err(failed)?;
+        Ok(Uplink { socket, door, queue, messages, reader: Some(reader) })
     }
     pub(super) fn socket(&self) -> &Socket {
         &self.socket
@@ -52,9 +53,8 @@ impl Uplink {
 
 impl Drop for Uplink {
     fn drop(&mut self) {
+        self.messages.close();
         self.socket.close();
-        // An operation that ends inside its own callback would wait for itself.
-        self.receive.wait();
         lock(&self.queue.inside).closed = true;
         self.queue.filled.notify_all();
         if let Some(reader) = self.reader.take() {
@@ -71,22 +71,12 @@ fn watch(socket: &Socket, door: &Arc<Door>) -> Result<(), nng::Error> {
     })
 }
 
-fn receive(socket: &Socket, door: Arc<Door>, queue: Arc<Queue>) -> Result<Aio, nng::Error> {
-    let from = socket.clone();
-    let aio = Aio::new(move |aio, done| match done {
-        AioResult::Recv(Ok(mut message)) => {
-            if let Some(peer) = message.pipe().and_then(|pipe| door.peer(pipe)) {
-                queue.push(peer, message);
-            }
-            let _ = from.recv_async(&aio);
+fn hear(socket: &Socket, door: Arc<Door>, queue: Arc<Queue>) -> Result<Ear, nng::Error> {
+    Ear::open(socket, move |mut message| {
+        if let Some(peer) = message.pipe().and_then(|pipe| door.peer(pipe)) {
+            queue.push(peer, message);
         }
-        AioResult::Recv(Err(nng::Error::Closed)) => {}
-        AioResult::Recv(Err(_)) | AioResult::Send(_) | AioResult::Sleep(_) => {
-            let _ = from.recv_async(&aio);
-        }
-    })?;
-    socket.recv_async(&aio)?;
-    Ok(aio)
+    })
 }
 
 fn read(queue: Arc<Queue>, terminals: Arc<dyn Terminals>) -> Result<JoinHandle<()>, Error> {

@@ -2,9 +2,10 @@
 
 use super::uplink::Uplink;
 use super::{Addresses, Error};
+use crate::ear::Ear;
 use crate::wire::MESSAGE_MAX;
 use nng::options::{Options, ReconnectMaxTime, ReconnectMinTime, RecvBufferSize, RecvMaxSize, SendBufferSize};
-use nng::{Aio, AioResult, Message, PipeEvent, Protocol, RawSocket, Socket};
+use nng::{Message, PipeEvent, Protocol, RawSocket, Socket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub struct Line {
     /// Raw, so that many requests are under way at once and each can be said again.
     session: Socket,
     uplink: Uplink,
-    receive: Aio,
+    answers: Ear,
 }
 
 /// What waits while a connection is busy. What does not fit is lost, and the terminal says it again.
@@ -47,10 +48,15 @@ impl Line {
         };
         let tell: Arc<Tell> = Arc::new(tell);
         let session = session(reconnect, &tell).map_err(at(&addresses.session))?;
-        let receive = receive(&session, tell).map_err(at(&addresses.session))?;
+        let answer = move |mut message: Message| {
+            if let Ok(tag) = <[u8; 4]>::try_from(message.as_mut_header().as_slice()) {
+                tell(Word::Answer { tag: u32::from_be_bytes(tag), message: message.to_vec() });
+            }
+        };
+        let answers = Ear::open(&session, answer).map_err(at(&addresses.session))?;
         session.dial_async(&addresses.session).map_err(at(&addresses.session))?;
         let uplink = Uplink::open(&addresses.uplink, reconnect, TELEMETRY).map_err(at(&addresses.uplink))?;
-        Ok(Line { session, uplink, receive })
+        Ok(Line { session, uplink, answers })
     }
 
     pub fn ask(&self, tag: u32, message: &[u8]) {
@@ -65,10 +71,9 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
+        self.answers.close();
         self.session.close();
         self.uplink.close();
-        // An operation that ends inside its own callback would wait for itself.
-        self.receive.wait();
     }
 }
 
@@ -92,23 +97,4 @@ pub(super) fn prepare(socket: &Socket, reconnect: Reconnect, buffer: i32) -> Res
     socket.set_opt::<SendBufferSize>(buffer)?;
     socket.set_opt::<ReconnectMinTime>(Some(reconnect.least))?;
     socket.set_opt::<ReconnectMaxTime>(Some(reconnect.most))
-}
-
-/// One receive at a time, so that answers come in their order.
-fn receive(session: &Socket, tell: Arc<Tell>) -> Result<Aio, nng::Error> {
-    let from = session.clone();
-    let aio = Aio::new(move |aio, done| match done {
-        AioResult::Recv(Ok(mut message)) => {
-            if let Ok(tag) = <[u8; 4]>::try_from(message.as_mut_header().as_slice()) {
-                tell(Word::Answer { tag: u32::from_be_bytes(tag), message: message.to_vec() });
-            }
-            let _ = from.recv_async(&aio);
-        }
-        AioResult::Recv(Err(nng::Error::Closed)) => {}
-        AioResult::Recv(Err(_)) | AioResult::Send(_) | AioResult::Sleep(_) => {
-            let _ = from.recv_async(&aio);
-        }
-    })?;
-    session.recv_async(&aio)?;
-    Ok(aio)
 }

@@ -1,10 +1,12 @@
 //! The connection for what nobody answers.
 
+use super::clock::Clock;
 use super::line::{Reconnect, prepare};
 use nng::options::{Options, ReconnectMaxTime, ReconnectMinTime};
 use nng::{Message, PipeEvent, Protocol, Socket};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tidehelm_events::time::{Span, Timestamp};
 
 /// PUSH, with a socket of its own for each connection.
 ///
@@ -18,7 +20,8 @@ pub(super) struct Uplink {
     socket: Socket,
     state: Arc<Mutex<State>>,
     /// When this socket began, and how long it may take to connect.
-    since: Instant,
+    since: Timestamp,
+    clock: Clock,
     patience: Duration,
 }
 
@@ -35,8 +38,8 @@ const NEVER: Duration = Duration::from_secs(20 * 24 * 3600);
 impl Uplink {
     pub(super) fn open(address: &str, reconnect: Reconnect, buffer: i32) -> Result<Uplink, nng::Error> {
         let (socket, state) = dial(address, reconnect, buffer)?;
-        let (address, patience) = (address.to_string(), reconnect.least);
-        Ok(Uplink { address, reconnect, buffer, socket, state, since: Instant::now(), patience })
+        let (address, patience, clock) = (address.to_string(), reconnect.least, Clock::start());
+        Ok(Uplink { address, reconnect, buffer, socket, state, since: clock.now(), clock, patience })
     }
 
     /// What does not fit is lost.
@@ -45,7 +48,7 @@ impl Uplink {
             // Where there is no socket to be had now, the next message tries again.
             let Ok((socket, state)) = dial(&self.address, self.reconnect, self.buffer) else { return };
             std::mem::replace(&mut self.socket, socket).close();
-            (self.state, self.since) = (state, Instant::now());
+            (self.state, self.since) = (state, self.clock.now());
         }
         // Held while it sends: a connection is not freed before it was said that it has gone.
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,7 +68,9 @@ impl Uplink {
                 false
             }
             State::Gone => true,
-            State::Connecting if self.since.elapsed() < self.patience => false,
+            State::Connecting if self.clock.now() < self.since + Span::micros(self.patience.as_micros() as i64) => {
+                false
+            }
             State::Connecting => {
                 self.patience = (self.patience * 2).min(self.reconnect.most);
                 true
