@@ -15,6 +15,7 @@ pub mod rng;
 pub mod run;
 pub mod setup;
 pub mod station;
+pub mod story;
 pub mod trader;
 pub mod watch;
 

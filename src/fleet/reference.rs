@@ -4,12 +4,16 @@
 use super::broker::{By, Execution, Tag, What};
 use super::cast::{BelowMin, Link, Terms, Volume};
 use super::house::House;
+use super::story::story;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use tidehelm_events::id::{AccountId, Role};
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::trade::{Contract, Holding, OrderId, Side, Symbol, Ticket};
+
+/// So many findings are told with all that led to them.
+const STORIES: usize = 100;
 
 /// An account and what its broker did.
 #[derive(Clone, Copy)]
@@ -72,6 +76,8 @@ pub struct Finding {
     pub expected: Decimal,
     #[serde(serialize_with = "as_text")]
     pub held: Decimal,
+    /// What the brokers did; of the first findings only.
+    pub story: Vec<String>,
 }
 
 fn as_text<S: serde::Serializer>(decimal: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
@@ -143,12 +149,15 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
             verdict.findings.push(stray(book.account, Some((master, ticket)), copy.opened - copy.closed));
         }
     }
+    for finding in verdict.findings.iter_mut().take(STORIES) {
+        finding.story = story(finding, evidence);
+    }
     verdict
 }
 
 fn stray(slave: &AccountId, of: Option<(AccountId, Ticket)>, held: Decimal) -> Finding {
     let (master, ticket) = of.unzip();
-    Finding { fault: Fault::Stray, slave: slave.clone(), master, ticket, expected: Decimal::ZERO, held }
+    Finding { fault: Fault::Stray, slave: slave.clone(), master, ticket, expected: Decimal::ZERO, held, story: vec![] }
 }
 
 /// A master's trade, by what its broker did.
@@ -556,6 +565,7 @@ impl Case<'_> {
             ticket: Some(self.ticket),
             expected: expected.normalize(),
             held: held.normalize(),
+            story: vec![],
         }
     }
 }

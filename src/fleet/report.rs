@@ -141,6 +141,9 @@ impl Report {
         );
         for finding in counted.findings.iter().take(20) {
             let _ = writeln!(out, "          {}", told(finding));
+            for line in &finding.story {
+                let _ = writeln!(out, "            {line}");
+            }
         }
         let verdict = match (self.equal, self.settled) {
             (true, true) => "EQUAL",
@@ -158,7 +161,7 @@ impl Report {
 }
 
 fn told(finding: &Finding) -> String {
-    let Finding { fault, slave, master, ticket, expected, held } = finding;
+    let Finding { fault, slave, master, ticket, expected, held, .. } = finding;
     let fault = serde_json::to_value(fault).ok().and_then(|name| name.as_str().map(str::to_string));
     let of = match (master, ticket) {
         (Some(master), Some(ticket)) => format!(" of {ticket} at {master}"),

@@ -134,7 +134,7 @@ impl Client {
         Ok(Client { inputs, shared, threads: vec![runner, broker] })
     }
 
-    /// The account is so now, with every change that was told before.
+    /// The account is so now, with every change that was told before. Nothing is said to the desk before the first of these.
     pub fn figures(&self, figures: Figures) {
         self.tell(Input::Figures(figures));
     }

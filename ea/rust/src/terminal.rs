@@ -255,7 +255,7 @@ impl Terminal {
         self.ask_late_again(now);
         self.go_on(now);
     }
-    /// The account is so now. The next heartbeat says it.
+    /// The account is so now. The next heartbeat says it; before the first of these it says nothing to the desk at all.
     pub fn figures(&mut self, figures: Figures) {
         self.figures = Some(figures);
     }
@@ -319,7 +319,7 @@ impl Terminal {
         }
         let late = self.asked.values().map(|asked| asked.due).min();
         let other = match self.phase {
-            Phase::Away => Some(self.retry_at),
+            Phase::Away => self.figures.as_ref().map(|_| self.retry_at),
             Phase::Live => Some(self.heartbeat_due),
             Phase::Greeting | Phase::Pairing | Phase::Registering | Phase::Leaving | Phase::Gone => None,
         };

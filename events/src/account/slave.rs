@@ -1,10 +1,10 @@
 //! What a slave does about its masters' trades, and what its terminal says of it.
 
 use super::book::SlaveBook;
-use super::command::{Refusal, SignalNote, Snapshot};
+use super::command::{Refusal, SignalNote, Snapshot, SnapshotTrade};
 use super::event::*;
 use super::state::{Account, Figures, Link};
-use crate::copy::book::{Copy, LegState, minus, plus};
+use crate::copy::book::{Copy, Leg, LegState, minus, plus};
 use crate::copy::settings::{Effective, Layer, Mode, Overrides, WindDown, resolve};
 use crate::copy::{Ask, Block, Exposure, LinkFacts, Origin, Rule, SlaveFacts, StopDegree, wind};
 use crate::copy::{plan, symbol};
@@ -15,9 +15,10 @@ use crate::reason::{RuntimeStatus, Warning};
 use crate::stream::{Decision, Seen, Stamp};
 use crate::time::Timestamp;
 use crate::trade::{
-    Affixes, Change, Contract, Holding, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Stamps, Symbol,
-    Ticket,
+    Affixes, Change, Contract, Holding, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Side, Stamps,
+    Symbol, Ticket,
 };
+use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -619,26 +620,53 @@ fn compare_hedging(book: &SlaveBook, snapshot: &Snapshot) -> (Vec<Drift>, Vec<Ti
     (drifted, snapshot.trades.iter().map(|shown| shown.trade.ticket).filter(stranger).collect())
 }
 
-/// One position a symbol: it is compared with the sum, and where nothing is left, nothing is left of any.
+/// One position a symbol: it is compared with the sum of all copies in it, which may stand against each other.
 fn compare_netting(book: &SlaveBook, snapshot: &Snapshot) -> (Vec<Drift>, Vec<Ticket>) {
-    let mut drifted = Vec::new();
-    let busy = |copy: &Copy| copy.legs.iter().any(|leg| matches!(leg.state, LegState::Sent)) || !book.outbox.is_empty();
-    let mut symbols: BTreeSet<&crate::trade::Symbol> = BTreeSet::new();
+    let mut symbols: BTreeMap<&Symbol, Vec<(Side, &Leg)>> = BTreeMap::new();
     for (_, _, copy) in book.all_copies() {
-        symbols.insert(&copy.symbol);
-        let there = snapshot.trades.iter().any(|shown| shown.trade.symbol == copy.symbol);
-        if there || busy(copy) {
-            continue;
-        }
-        for leg in
-            copy.legs.iter().filter(|leg| matches!(leg.state, LegState::Open | LegState::Pending | LegState::Unknown))
-        {
-            drifted.push(Drift { order: leg.order, ticket: None, expected: leg.held(), found: Lots::ZERO });
-        }
+        let legs = copy.legs.iter().map(|leg| (copy.side, leg));
+        symbols.entry(&copy.symbol).or_default().extend(legs);
     }
-    let stranger =
-        |shown: &&super::command::SnapshotTrade| !symbols.contains(&shown.trade.symbol) && shown.order.is_none();
-    (drifted, snapshot.trades.iter().filter(stranger).map(|shown| shown.trade.ticket).collect())
+    let stranger = |shown: &&SnapshotTrade| !symbols.contains_key(&shown.trade.symbol) && shown.order.is_none();
+    let strangers = snapshot.trades.iter().filter(stranger).map(|shown| shown.trade.ticket).collect();
+    if !book.outbox.is_empty() {
+        return (vec![], strangers);
+    }
+    let drifted = symbols.iter().flat_map(|(symbol, legs)| {
+        let shown: Vec<_> = snapshot.trades.iter().filter(|shown| shown.trade.symbol == **symbol).collect();
+        compare_position(legs, &shown)
+    });
+    (drifted.collect(), strangers)
+}
+
+/// What is left of all that was opened in one symbol.
+fn compare_position(legs: &[(Side, &Leg)], shown: &[&SnapshotTrade]) -> Vec<Drift> {
+    let signed = |side: Side, lots: Lots| if side == Side::Buy { lots.get() } else { -lots.get() };
+    let position = shown.iter().find(|shown| !shown.trade.entry.is_pending()).map(|shown| &shown.trade);
+    let found = position.map_or(Decimal::ZERO, |trade| signed(trade.side, trade.lots));
+    let expected: Decimal = legs.iter().map(|(side, leg)| signed(*side, leg.held())).sum();
+    let waits = |leg: &Leg| {
+        let pending = shown.iter().filter(|shown| shown.trade.entry.is_pending());
+        pending.into_iter().any(|shown| shown.order == Some(leg.order) || leg.ticket == Some(shown.trade.ticket))
+    };
+    let doubtful: Vec<_> = legs
+        .iter()
+        .filter(|(_, leg)| leg.state == LegState::Unknown || (leg.state == LegState::Pending && !waits(leg)))
+        .collect();
+    let drift = |leg: &Leg, found| Drift { order: leg.order, ticket: None, expected: leg.held(), found };
+    if found == expected {
+        return doubtful.iter().map(|(_, leg)| drift(leg, Lots::ZERO)).collect();
+    }
+    let all: Decimal = doubtful.iter().map(|(side, leg)| signed(*side, leg.asked)).sum();
+    if let (Some(position), true) = (position, found == expected + all) {
+        let filled = |leg: &Leg| Drift { ticket: Some(position.ticket), ..drift(leg, leg.asked) };
+        return doubtful.iter().map(|(_, leg)| filled(leg)).collect();
+    }
+    if !shown.is_empty() {
+        return vec![];
+    }
+    let gone = legs.iter().filter(|(_, leg)| leg.held() > Lots::ZERO && leg.state == LegState::Open);
+    gone.chain(doubtful.iter().copied()).map(|(_, leg)| drift(leg, Lots::ZERO)).collect()
 }
 
 /// The master's pending order was filled: that opens again only what never was.

@@ -44,7 +44,8 @@ impl Terminal {
         }
         match self.phase {
             Phase::Away if self.leaving && self.is_settled() => self.enter(Phase::Gone),
-            Phase::Away if now >= self.retry_at => {
+            // Who registers says whether trade is allowed: that must be known.
+            Phase::Away if now >= self.retry_at && self.figures.is_some() => {
                 self.enter(Phase::Greeting);
                 self.ask(What::Hello, wire::Hello {}.into(), now);
             }

@@ -583,6 +583,7 @@ fn after_a_restart_what_changes_nothing_when_done_twice_is_done_again() {
         world.prompt = true;
         world.restart();
         world.terminal = Terminal::new(Settings { holding, ..settings() }, world.disk.clone());
+        world.terminal.figures(figures());
         world.connect();
         assert_eq!(world.done[&close] == 2, twice, "{holding:?}");
         assert_eq!(world.told(close).len(), 1);

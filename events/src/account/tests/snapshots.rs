@@ -236,6 +236,53 @@ fn a_netting_slave_is_compared_by_symbol() {
     );
 }
 
+/// Two masters against each other: nothing is there, and that is right.
+#[test]
+fn copies_that_stand_against_each_other_are_flat_and_known() {
+    Scene::new("master M\nmaster M_2\nslave S of M netting\nS follows M_2").plays(
+        "M open 1 buy EURUSD 0.5
+         > S 1: copied
+         > S #1 buy EURUSD 0.5
+         M_2 open 1 sell EURUSD 0.5
+         > S 1: copied
+         > S #2 sell EURUSD 0.5
+         S fills #1
+         S fills #2
+         S holds
+         > S told all
+         M close 1
+         > S 1: copied
+         > S #3 close #1
+         S fills #3
+         S holds 7 sell EURUSD 0.5
+         > S told all
+         M_2 close 1
+         > S 1: copied
+         > S #4 close #2",
+    );
+}
+
+/// A pending order that is gone was filled where the position is so much more, and taken back where it is not.
+#[test]
+fn a_pending_order_of_a_netting_slave_is_found_in_its_position() {
+    Scene::new("master M\nmaster M_2\nslave S of M netting\nS follows M_2").plays(
+        "M open 1 buy EURUSD 0.5
+         > S 1: copied
+         > S #1 buy EURUSD 0.5
+         S fills #1
+         M_2 open 1 buy EURUSD 0.3 limit at 1.05
+         > S 1: copied
+         > S #2 buy EURUSD 0.3 limit at 1.05
+         S places #2
+         S holds 7 buy EURUSD 0.8
+         > S told all, 0.3 instead of 0
+         > S warns volume_drift
+         M_2 close 1
+         > S 1: copied
+         > S #3 close #2",
+    );
+}
+
 #[test]
 fn a_terminal_that_is_ahead_of_the_log_is_only_watched_until_it_has_told_all() {
     pair().plays(
