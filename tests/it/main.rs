@@ -17,6 +17,7 @@ mod log;
 mod pairing;
 mod postgres;
 mod power;
+mod python;
 mod shim;
 mod socket;
 mod stop;
