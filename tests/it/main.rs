@@ -7,6 +7,7 @@ mod bad;
 mod client;
 mod clock;
 mod desk;
+mod ea;
 mod fleet;
 mod groups;
 mod http;

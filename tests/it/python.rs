@@ -112,7 +112,9 @@ fn spawn(role: &str, account: &str, dir: &Path, at: &Addresses, code: Option<&st
     let mut command = python();
     command.args(["tidehelm.py", role, "--account", account, "--session", &at.session, "--uplink", &at.uplink]);
     command.arg("--data").arg(dir);
-    code.into_iter().for_each(|code| drop(command.args(["--pair", code])));
+    if let Some(code) = code {
+        command.args(["--pair", code]);
+    }
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (out, errors) = (follow(child.stdout.take().unwrap()), follow(child.stderr.take().unwrap()));
     (child, out, errors)
