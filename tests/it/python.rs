@@ -38,9 +38,17 @@ struct Terminal {
 impl Terminal {
     fn pair(place: &Path, addresses: &Addresses, admin: &Client, role: &'static str, account: &'static str) -> Self {
         let made = admin.post("/api/ea/pairings", &json!({"account": account, "role": role})).ok();
-        let dir = place.join(account);
-        let (child, out, errors) = spawn(role, account, &dir, addresses, made["code"].as_str());
-        Terminal { role, account, dir, addresses: addresses.clone(), child, out, errors }
+        Terminal::new(&place.join(account), addresses, (role, account), made["code"].as_str())
+    }
+
+    fn new(
+        dir: &Path,
+        addresses: &Addresses,
+        (role, account): (&'static str, &'static str),
+        code: Option<&str>,
+    ) -> Self {
+        let (child, out, errors) = spawn(role, account, dir, addresses, code);
+        Terminal { role, account, dir: dir.into(), addresses: addresses.clone(), child, out, errors }
     }
 
     fn kill9(&mut self) {
@@ -56,6 +64,11 @@ impl Terminal {
 
     fn said(&self) -> String {
         format!("{} {}:\n{}{}", self.role, self.account, self.out.lock().unwrap(), self.errors.lock().unwrap())
+    }
+
+    #[track_caller]
+    fn says(&self, what: &str, times: usize) {
+        wait_until(what, || self.out.lock().unwrap().matches(what).count() >= times);
     }
 
     /// Tells a master what to trade, and waits until its broker has done it.
@@ -87,15 +100,7 @@ impl Terminal {
 
     #[track_caller]
     fn holds(&self, expected: &[&str]) {
-        let mut found = Vec::new();
-        let what = format!("{} holds {expected:?}", self.account);
-        let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            wait_until(&what, || {
-                found = self.positions();
-                found == expected
-            });
-        }));
-        assert!(held.is_ok(), "{what}, not {found:?}\n{}", self.said());
+        wait_until(&format!("{} holds {expected:?}", self.account), || self.positions() == expected);
     }
 }
 
@@ -103,6 +108,9 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", self.said());
+        }
     }
 }
 
@@ -215,4 +223,27 @@ fn executed_once(admin: &Client, slave: &Terminal) {
     for event in answered {
         assert_eq!(event["payload"]["result"]["outcome"], "filled", "{event}");
     }
+}
+
+#[test]
+fn kill_a_desk_that_forgot_is_greeted_anew_and_a_second_terminal_ends_the_first() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("data");
+    let (launch, addresses) = Launch::settled(&data);
+    let desk = launch.start();
+    let slave = ("slave", "S_1");
+    let mut first = Terminal::new(&temp.path().join("first"), &addresses, slave, None);
+    first.says("registered, epoch 1", 1);
+    let launch = desk.kill9();
+    std::fs::remove_dir_all(&data).unwrap();
+    let desk = launch.start();
+    first.says("saying hello again", 1);
+    first.says("registered, epoch 1", 2);
+
+    let second = Terminal::new(&temp.path().join("second"), &addresses, slave, None);
+    second.says("registered, epoch 2", 1);
+    let status = wait_for("the first one stops", || first.child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(1), "{}", first.said());
+    wait_until("it says why", || first.said().contains("another terminal registered for this account"));
+    desk.stop();
 }
