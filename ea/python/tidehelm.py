@@ -317,7 +317,8 @@ class Terminal:
     def take(self, order):
         """Begins each id once, however often it comes."""
         if known := self.memory.results.get(order["id"]):
-            self.memory.keep(**known | {"seq": order["seq"]})  # The same result, under a number if it had none.
+            if order["seq"] > 0:  # Its result is told again; what had no number when it was done has one now.
+                self.memory.keep(**known | {"seq": order["seq"]})
         elif 0 < order["seq"] <= self.memory.seq_max:
             self.conclude(order, "unknown", error="order_seq_used: another order had this number")
         elif order["seq"] == 0 and "open" in order["instruction"]:

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use tidehelm_events::trade::OrderId;
 
 /// Python with pynng.
 fn python() -> Command {
@@ -212,8 +213,8 @@ fn executed_once(admin: &Client, slave: &Terminal) {
     }
     let issued = wait_for("the orders are listed", || Some(admin.events("order_issued")));
     let short = |event: &Value| {
-        let id = event["payload"]["order"]["id"].as_str().unwrap().replace('-', "");
-        format!("th{}", &id[20..30])
+        let id: OrderId = serde_json::from_value(event["payload"]["order"]["id"].clone()).unwrap();
+        id.short()
     };
     let expected: BTreeMap<String, usize> = issued.iter().map(|event| (short(event), 1)).collect();
     assert!(expected.len() == issued.len() && issued.len() >= 10, "{} orders", issued.len());
