@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use tidehelm_events::trade::OrderId;
 
-/// Python with pynng.
+/// Python with pynng. It is made before anything waits for it: the first time takes as long as PyPI does.
 fn python() -> Command {
-    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/python.sh"));
+    static MADE: Once = Once::new();
+    let python = || Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/python.sh"));
+    MADE.call_once(|| assert!(python().args(["-c", ""]).status().unwrap().success(), "there is no Python with pynng"));
+    let mut command = python();
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/ea/python")).env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }

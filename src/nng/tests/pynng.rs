@@ -33,7 +33,10 @@ print("fine")
 fn pynng_speaks_to_all_three_sockets() {
     let stand = Stand::new();
     let Bound { uplink, session, feed } = stand.sockets.bound().clone();
-    let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/python.sh"));
+    let python = || Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/python.sh"));
+    // The first time this takes as long as PyPI does.
+    assert!(python().args(["-c", ""]).status().unwrap().success(), "there is no Python with pynng");
+    let mut script = python();
     script.args(["-c", SCRIPT, &session[0], &uplink[0], &feed[0]]);
     let running = script.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let heard = |what: &[u8]| stand.echo.heard.lock().unwrap().iter().any(|heard| heard == what);
