@@ -21,7 +21,7 @@ demo: ## the same with made-up terminals and venues, to look around
 	cargo run --release --locked -- demo $(ARGS)
 
 test: ## the whole truth: format, lints, licences, web, every test, the API document
-	@scripts/setup.sh rust cc cmake node nextest deny postgres
+	@scripts/setup.sh rust cc cmake node nextest deny postgres python
 	cargo fmt --all --check
 	cargo deny check licenses bans sources
 	scripts/web.sh check

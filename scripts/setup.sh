@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a target needs and says what and why; quiet and quick when everything is there.
 #
-#   scripts/setup.sh THING…     THING is one of: rust cc cmake node nextest deny postgres chromium
+#   scripts/setup.sh THING…     THING is one of: rust cc cmake node nextest deny postgres python chromium
 #
 # System packages come from Debian (root, or a user with sudo); cargo's helpers go to .tools/ in the
 # checkout. Nothing that is present is replaced, and a Debian index is fetched only if something is missing.
@@ -35,8 +35,9 @@ thing() {
     nextest) cargo_tool cargo-nextest "$NEXTEST" 'runs the tests' ;;
     deny) cargo_tool cargo-deny "$DENY" 'checks licences, bans and sources' ;;
     postgres) server_binaries || want 'a throw-away PostgreSQL for the tests' postgresql ;;
+    python) pythonic || want 'the sample terminal and tests against another NNG' python3 python3-venv ;;
     chromium) has chromium || has google-chrome || want 'the browser for the web tests' chromium ;;
-    *) fail "unknown thing '$1'; known: rust cc cmake node nextest deny postgres chromium" ;;
+    *) fail "unknown thing '$1'; known: rust cc cmake node nextest deny postgres python chromium" ;;
     esac
 }
 
@@ -54,6 +55,8 @@ node_() {
 }
 
 server_binaries() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb; }
+
+pythonic() { python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
 # cargo_tool NAME VERSION WHY: takes the one on PATH, else builds it into .tools/.
 cargo_tool() {
@@ -93,6 +96,6 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; elif has sudo; then sudo "$@"; else return 1; fi
 }
 
-[ $# -gt 0 ] || fail 'say what is needed: rust cc cmake node nextest deny postgres chromium'
+[ $# -gt 0 ] || fail 'say what is needed: rust cc cmake node nextest deny postgres python chromium'
 for wanted in "$@"; do thing "$wanted"; done
 install_packages

@@ -47,7 +47,7 @@ pub trait Terminals: Send + Sync + 'static {
     fn session(&self, peer: &Peer, message: &[u8], reply: Reply);
     /// The answer to a request of a connection that has [`REQUESTS_MAX`] unanswered ones.
     fn too_many(&self, peer: &Peer, message: &[u8]) -> Vec<u8>;
-    /// A connection of `session` is there, and can be answered.
+    /// A connection of `session` is there, and can be answered. Its first request may have come before.
     fn came(&self, peer: &Peer);
     /// A connection of `session` is gone. Replies to it go nowhere.
     fn gone(&self, pipe: PipeId);

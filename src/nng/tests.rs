@@ -87,6 +87,13 @@ impl Stand {
     fn counters(&self) -> &Counters {
         self.sockets.counters()
     }
+    /// The only one that came; its answer may be there before this is told.
+    pub(super) fn peer(&self) -> Peer {
+        until("somebody came", || !self.echo.peers.lock().unwrap().is_empty());
+        let peers = self.echo.peers.lock().unwrap().clone();
+        let [peer] = peers[..] else { panic!("one came: {peers:?}") };
+        peer
+    }
 }
 
 #[test]
@@ -153,8 +160,7 @@ fn who_comes_and_goes_is_seen_and_polls_of_the_gone_go_nowhere() {
     let mut terminal = stand.session();
     terminal.send_request(1, b"park");
     until("it is parked", || stand.echo.parked.lock().unwrap().len() == 1);
-    let peers = stand.echo.peers.lock().unwrap().clone();
-    let [peer] = peers[..] else { panic!("one came: {peers:?}") };
+    let peer = stand.peer();
     assert_eq!((peer.via, peer.address), (Via::Loopback, Some(terminal.local())));
     assert!(peer.is_local() && peer.is_private());
     drop(terminal);
@@ -168,8 +174,7 @@ fn a_connection_can_be_broken_off() {
     let stand = Stand::new();
     let mut terminal = stand.session();
     assert_eq!(terminal.ask(b"hello"), b"hello");
-    let pipe = stand.echo.peers.lock().unwrap()[0].pipe;
-    stand.sockets.disconnect(pipe);
+    stand.sockets.disconnect(stand.peer().pipe);
     assert!(terminal.is_over());
 }
 
@@ -235,7 +240,7 @@ fn a_local_socket_is_for_our_own_user() {
     client.dial(&address).unwrap();
     client.send(nng::Message::from(&b"hello"[..])).unwrap();
     assert_eq!(&client.recv().unwrap()[..], b"hello");
-    let peer = stand.echo.peers.lock().unwrap()[0];
+    let peer = stand.peer();
     assert_eq!((peer.via, peer.is_local()), (Via::Ipc, true));
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }

@@ -3,6 +3,7 @@
 use crate::client::{Client, Reply};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -19,9 +20,31 @@ pub struct Launch {
     tolerant: bool,
 }
 
+/// Where terminals speak.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    pub session: String,
+    pub uplink: String,
+}
+
+/// Ports that were free a moment ago.
+fn ports<const N: usize>() -> [u16; N] {
+    let held: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    std::array::from_fn(|at| held[at].local_addr().unwrap().port())
+}
+
 impl Launch {
     pub fn new(dir: &Path) -> Self {
         Launch { dir: dir.to_path_buf(), ..Launch::default() }
+    }
+
+    /// One that comes back where its terminals look for it, and where that is.
+    pub fn settled(dir: &Path) -> (Self, Addresses) {
+        let [http, session, uplink, feed] = ports().map(|port| format!("127.0.0.1:{port}"));
+        let (session, uplink) = (format!("tcp://{session}"), format!("tcp://{uplink}"));
+        let launch = Launch::new(dir).arg("--bind").arg(&http).set("terminals.session", &session);
+        let launch = launch.set("terminals.uplink", &uplink).set("terminals.feed", &format!("tcp://{feed}"));
+        (launch, Addresses { session, uplink })
     }
 
     pub fn set(self, key: &str, value: &str) -> Self {

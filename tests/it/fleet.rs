@@ -1,9 +1,8 @@
 //! Thousands of trades between simulated terminals and a real desk over NNG, while the desk is killed: nothing is lost, nothing is
 //! doubled, and every slave holds what it should.
 
-use crate::desk::{Launch, tidehelm};
+use crate::desk::{Addresses, Launch, tidehelm};
 use serde_json::Value;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -19,22 +18,9 @@ struct Run {
     chaos: bool,
 }
 
-/// Ports that were free a moment ago, so that a desk comes back where its terminals look for it.
-fn ports<const N: usize>() -> [u16; N] {
-    let held: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    std::array::from_fn(|at| held[at].local_addr().unwrap().port())
-}
-
 /// The fleet's report.
 fn run(dir: &Path, run: &Run) -> Value {
-    let [http, session, uplink, feed] = ports();
-    let (session, uplink) = (format!("tcp://127.0.0.1:{session}"), format!("tcp://127.0.0.1:{uplink}"));
-    let launch = Launch::new(dir)
-        .arg("--bind")
-        .arg(&format!("127.0.0.1:{http}"))
-        .set("terminals.session", &session)
-        .set("terminals.uplink", &uplink)
-        .set("terminals.feed", &format!("tcp://127.0.0.1:{feed}"));
+    let (launch, Addresses { session, uplink }) = Launch::settled(dir);
     let mut desk = launch.start();
     let admin = desk.welcome("ann");
     let token = desk.token(&admin, "fleet", "operator").token.unwrap();

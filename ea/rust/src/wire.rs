@@ -19,6 +19,8 @@ mod message;
 mod sign;
 
 #[cfg(test)]
+mod document;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 pub(crate) mod sample;

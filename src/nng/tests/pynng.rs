@@ -1,26 +1,7 @@
 //! Another implementation: pynng, which is NNG 1.x from Python.
 
 use super::*;
-use std::path::PathBuf;
 use std::process::Command;
-
-/// A Python with pynng, made under `target/` once. It needs `python3` with `venv`, and PyPI the first time.
-fn python() -> PathBuf {
-    let place = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/pynng");
-    let python = place.join("bin/python");
-    let works =
-        |python: &PathBuf| Command::new(python).args(["-c", "import pynng"]).status().is_ok_and(|it| it.success());
-    if !works(&python) {
-        let made = Command::new("python3").args(["-m", "venv"]).arg(&place).status();
-        assert!(
-            made.is_ok_and(|it| it.success()),
-            "this test needs python3 with its venv module (apt install python3-venv)"
-        );
-        let fetched = Command::new(&python).args(["-m", "pip", "install", "--quiet", "pynng==0.9.0"]).status();
-        assert!(fetched.is_ok_and(|it| it.success()), "this test needs pynng 0.9.0 from PyPI, which cannot be reached");
-    }
-    python
-}
 
 const SCRIPT: &str = r#"
 import sys, pynng
@@ -52,7 +33,10 @@ print("fine")
 fn pynng_speaks_to_all_three_sockets() {
     let stand = Stand::new();
     let Bound { uplink, session, feed } = stand.sockets.bound().clone();
-    let mut script = Command::new(python());
+    let python = || Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/python.sh"));
+    // The first time this takes as long as PyPI does.
+    assert!(python().args(["-c", ""]).status().unwrap().success(), "there is no Python with pynng");
+    let mut script = python();
     script.args(["-c", SCRIPT, &session[0], &uplink[0], &feed[0]]);
     let running = script.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let heard = |what: &[u8]| stand.echo.heard.lock().unwrap().iter().any(|heard| heard == what);

@@ -49,7 +49,7 @@ fn a_terminal_behind_tls_is_private_and_never_local() {
     assert_eq!(terminal.ask(b"hello"), b"hello");
     let large = vec![b'x'; 500_000];
     assert_eq!(terminal.ask(&large), large);
-    let peer = stand.echo.peers.lock().unwrap()[0];
+    let peer = stand.peer();
     assert_eq!((peer.via, peer.address), (Via::Tls, Some(terminal.stream.sock.local_addr().unwrap())));
     assert!(peer.is_private() && !peer.is_local());
     drop(terminal);
