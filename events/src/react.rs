@@ -217,6 +217,7 @@ fn side_of(known: Option<&Account>, ticket: Ticket, symbol: Option<&Symbol>) -> 
     MasterSide {
         funds: known.figures.as_deref().map(Figures::funds),
         contract: symbol.and_then(|symbol| identity?.contracts.get(symbol).cloned()),
+        holding: identity.map(|identity| identity.holding).unwrap_or_default(),
         affixes: identity.map(|identity| identity.affixes.clone()).unwrap_or_default(),
         currency: identity.map(|identity| identity.currency.clone()).unwrap_or_default(),
         others_in_symbol: others as u32,

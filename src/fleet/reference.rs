@@ -443,7 +443,7 @@ impl Case<'_> {
         }
     }
 
-    /// Rounded each time that it grows, as if the growth were a trade of its own, and when it shrinks: a step for each.
+    /// However often it grew and shrank: within the least difference that the slave's broker can make.
     fn judge_netted(&self, held: Decimal, contract: &Contract, verdict: &mut Verdict) {
         let (copy, source) = (self.copy, self.source);
         if source.left <= Decimal::ZERO {
@@ -451,7 +451,7 @@ impl Case<'_> {
         }
         let exactly = |lots| exact_volume(&self.link.terms, lots, self.slave.balance / self.master.balance);
         let share = exactly(source.left);
-        let room = step_of(contract) * Decimal::from(source.added.len() + 1);
+        let room = step_of(contract);
         if (share - held).abs() <= room {
             return;
         }

@@ -162,7 +162,8 @@ impl SlaveBook {
         }
         let Some(copies) = self.copies.get_mut(&decided.master) else { return };
         if let Some(copy) = copies.get_mut(&decided.ticket) {
-            (copy.master_lots, copy.master_left) = (decided.master_lots, decided.master_left);
+            copy.follow(decided.master_lots, decided.master_left);
+            copy.keep(decided.plan.asked);
             if matches!(decided.plan.rule, Rule::ClosesOff | Rule::WaitsForSymbol) {
                 self.withheld.insert((decided.master.clone(), decided.ticket));
             }
@@ -184,6 +185,7 @@ impl SlaveBook {
             Instruction::Open { entry, lots, price, sl, tp, .. } => {
                 (copy.price, copy.sl, copy.tp) = (*price, *sl, *tp);
                 copy.legs.push(Leg::sent(order.id, *entry, *lots));
+                copy.ordered(*lots);
             }
             Instruction::Modify { price, sl, tp, .. } => {
                 copy.price = price.unwrap_or(copy.price);

@@ -11,7 +11,7 @@ use crate::id::{AccountId, Position, Version};
 use crate::reason::{RuntimeStatus, Warnings};
 use crate::time::Timestamp;
 use crate::trade::hash::state_hash;
-use crate::trade::{Affixes, Change, Contract, OrderId, OrderResult, Stamps, Ticket, Trade};
+use crate::trade::{Affixes, Change, Contract, Holding, OrderId, OrderResult, Stamps, Ticket, Trade};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -161,6 +161,7 @@ pub struct MasterSide {
     pub funds: Option<Funds>,
     pub currency: String,
     pub affixes: Affixes,
+    pub holding: Holding,
     /// Of the trade's symbol.
     pub contract: Option<Contract>,
     pub others_in_symbol: u32,
@@ -172,6 +173,7 @@ impl MasterSide {
             funds: self.funds,
             currency: &self.currency,
             affixes: &self.affixes,
+            holding: self.holding,
             contract: self.contract.as_ref(),
             others_in_symbol: self.others_in_symbol,
         }

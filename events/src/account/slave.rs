@@ -79,6 +79,7 @@ impl Account {
             None => note.master_left,
         };
         let instructions = std::mem::take(&mut plan.instructions);
+        let begins = plan.begins.take();
         let orders: Vec<OrderId> =
             (0..instructions.len()).map(|at| OrderId::derive(note.cause, &self.id, note.index + at as u32)).collect();
         issue.decision.events.push(Event::CopyDecided(CopyDecided {
@@ -90,7 +91,7 @@ impl Account {
             orders: orders.clone(),
             master_lots,
             master_left: note.master_left,
-            copy: if copy.is_none() { begun(note, &instructions).map(Box::new) } else { None },
+            copy: begins,
         }));
         let reason = if note.origin == Origin::Signal { OrderReason::Signal } else { OrderReason::Sync };
         let deadline = plan::deadline(&settings, seen.now);
@@ -501,24 +502,6 @@ fn exposure(book: &SlaveBook) -> Exposure {
     let mut exposure = Exposure::default();
     book.all_copies().for_each(|(_, _, copy)| exposure.add(copy));
     exposure
-}
-
-/// The copy that these orders begin, before the first of them is given.
-fn begun(note: &SignalNote, instructions: &[Instruction]) -> Option<Copy> {
-    instructions.iter().find_map(|instruction| match instruction {
-        Instruction::Open { symbol, side, price, sl, tp, .. } => Some(Copy {
-            symbol: symbol.clone(),
-            side: *side,
-            // What went before the copy began is none of its business.
-            master_lots: note.master_left,
-            master_left: note.master_left,
-            price: *price,
-            sl: *sl,
-            tp: *tp,
-            legs: Vec::new(),
-        }),
-        Instruction::Modify { .. } | Instruction::Close { .. } => None,
-    })
 }
 
 /// All copies of a slave, as the copy engine takes them.
