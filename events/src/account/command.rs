@@ -85,9 +85,11 @@ pub enum Command {
     NoteMaster(MasterNote),
     /// The desk tells a slave what its master did; or what it had open, when they were connected for the first time.
     Copy(Arc<[SignalNote]>),
-    /// The master's group is gone.
+    /// The master's group is gone; what it and the master's account had set.
     NoteGroupRemoved {
         master: AccountId,
+        group: Box<Overrides>,
+        settings: Option<Box<Overrides>>,
     },
     /// Somebody pressed STOP.
     Stop {

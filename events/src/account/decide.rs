@@ -33,7 +33,9 @@ impl Stream for Account {
             }
             Command::Stop { degree, stop } => return Ok(self.stop(degree, stop, seen)),
             Command::Unlink { master, wind_down, expected } => return self.unlink(&master, wind_down, expected, seen),
-            Command::NoteGroupRemoved { master } => return Ok(self.note_group_removed(&master, seen)),
+            Command::NoteGroupRemoved { master, group, settings } => {
+                return Ok(self.note_group_removed(&master, (&group, settings.as_deref()), seen));
+            }
             Command::Register(registered) => self.register(*registered)?,
             Command::Unregister => self.unregister()?,
             Command::SetIntent { enabled } => self.set_intent(enabled, seen)?,
@@ -210,7 +212,7 @@ impl Account {
 
     fn remove_group(&self) -> Result<Vec<Event>, Refusal> {
         match &self.group {
-            Some(_) => Ok(vec![Event::GroupRemoved(GroupRemoved {})]),
+            Some(group) => Ok(vec![Event::GroupRemoved(GroupRemoved { settings: group.settings.clone() })]),
             None => Err(Refusal::GroupUnknown),
         }
     }

@@ -244,7 +244,10 @@ macro_rules! payloads {
 payloads! {
     GroupCreated { name: String, settings: Box<Overrides> }
     GroupChanged { name: String, settings: Box<Overrides> }
-    GroupRemoved {}
+    GroupRemoved {
+        /// As they were: what becomes of the copies goes by them, too.
+        settings: Box<Overrides>,
+    }
     LinkSwitched { master: AccountId, enabled: bool }
     LinkChanged { master: AccountId, settings: Box<Overrides> }
     LinkEnded { master: AccountId }

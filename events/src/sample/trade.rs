@@ -277,7 +277,7 @@ pub(super) fn account_events() -> Vec<account::Event> {
     vec![
         Event::GroupCreated(GroupCreated { name: "London".into(), settings: Box::default() }),
         Event::GroupChanged(GroupChanged { name, settings: settings() }),
-        Event::GroupRemoved(GroupRemoved {}),
+        Event::GroupRemoved(GroupRemoved { settings: settings() }),
         Event::LinkSwitched(LinkSwitched { master: master(), enabled: true }),
         Event::LinkChanged(LinkChanged { master: master(), settings: settings() }),
         Event::LinkEnded(LinkEnded { master: master() }),

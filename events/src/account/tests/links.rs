@@ -144,6 +144,25 @@ fn a_group_that_is_removed_takes_its_members_with_it() {
     assert!(scene.account("master/M").group.is_none());
 }
 
+/// The desk's, the master's, the group's, the link's or the slave's: the last one that says it counts.
+#[test]
+fn a_group_that_is_removed_goes_by_every_level_of_the_settings() {
+    let levels = [
+        (r#"desk {"wind_down":"close_now"}"#, "close_now"),
+        (r#"M settings {"copy":{"wind_down":"close_only_by_position"}}"#, "close_only_by_position"),
+        (r#"M group {"wind_down":"close_only_by_symbol"}"#, "close_only_by_symbol"),
+        (r#"S link M {"wind_down":"keep"}"#, "keep"),
+        (r#"S settings {"copy":{"wind_down":"close_now"}}"#, "close_now"),
+    ];
+    for (count, (line, mode)) in levels.iter().enumerate() {
+        let above: String = levels[..count].iter().map(|(line, _)| format!("\n{line}")).collect();
+        for given in [format!("\n{line}"), format!("{above}\n{line}")] {
+            let mut scene = Scene::new(&format!("master M\nslave S of M{given}"));
+            scene.plays(&format!("M dissolves\n> M is 2 → 0\n> S leaves M: {mode}\n> S is done with M\n> S is 2 → 1"));
+        }
+    }
+}
+
 /// Who saw an older version is told so, and nothing is changed; the same wish with the right one is taken.
 #[test]
 fn a_change_is_refused_to_who_has_not_seen_the_last_one() {
