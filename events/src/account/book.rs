@@ -237,6 +237,23 @@ impl SlaveBook {
         self.tidy(&master, ticket, false);
     }
 
+    /// Numbering goes on above what the terminal knows. What is outstanding gets new numbers; what its own number names is withdrawn.
+    pub(super) fn skip(&mut self, through: u64) {
+        self.order_seq = self.order_seq.max(through);
+        self.agreed = None;
+        self.corrections.clear();
+        for order in std::mem::take(&mut self.outbox).into_values().filter(|order| !order.is_own()) {
+            self.order_seq += 1;
+            self.outbox.insert(self.order_seq, Order { seq: self.order_seq, ..order });
+        }
+        let legs: Vec<OrderId> =
+            self.all_copies().flat_map(|(_, _, copy)| copy.legs.iter().map(|leg| leg.order)).collect();
+        let closing: BTreeMap<OrderId, Closing> = legs.into_iter().map(|order| (order, self.closing(order))).collect();
+        for leg in self.copies.values_mut().flat_map(BTreeMap::values_mut).flat_map(|copy| &mut copy.legs) {
+            leg.told_to_close = closing.get(&leg.order).map_or(leg.told_to_close, |still| still.told(leg));
+        }
+    }
+
     /// What the terminal was told of a leg and has not answered yet.
     fn closing(&self, of: OrderId) -> Closing {
         let mut closing = Closing::default();
@@ -268,7 +285,11 @@ impl SlaveBook {
             if drift.found == Lots::ZERO {
                 over(leg);
             } else {
-                leg.filled = plus([leg.closed, drift.found]);
+                // Less than thought was closed by somebody; more was opened.
+                match drift.found < leg.held() {
+                    true => leg.closed = minus(leg.filled, drift.found),
+                    false => leg.filled = plus([leg.closed, drift.found]),
+                }
                 leg.told_to_close = leg.told_to_close.min(leg.filled).max(leg.closed);
                 leg.state = LegState::Open;
             }
@@ -327,6 +348,14 @@ struct Closing {
     all: bool,
 }
 
+impl Closing {
+    /// What will be closed of the leg once all of that has happened.
+    fn told(&self, leg: &Leg) -> Lots {
+        let told = if self.all { leg.opened() } else { plus([leg.closed, self.lots]).min(leg.opened()) };
+        told.max(leg.closed)
+    }
+}
+
 fn closed(copy: &mut Copy, of: OrderId, lots: Option<Lots>, result: &OrderResult, still: &Closing) {
     let Some(leg) = copy.legs.iter_mut().find(|leg| leg.order == of) else { return };
     match result.outcome {
@@ -347,8 +376,7 @@ fn closed(copy: &mut Copy, of: OrderId, lots: Option<Lots>, result: &OrderResult
         Outcome::Rejected | Outcome::Expired | Outcome::Placed => {}
         Outcome::Unknown => leg.state = LegState::Unknown,
     }
-    let told = if still.all { leg.opened() } else { plus([leg.closed, still.lots]).min(leg.opened()) };
-    leg.told_to_close = told.max(leg.closed);
+    leg.told_to_close = still.told(leg);
 }
 
 /// Nothing of it is left, whoever closed it.

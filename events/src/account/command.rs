@@ -71,7 +71,7 @@ pub enum Command {
         durable_at: Option<Timestamp>,
         sent_at: Option<Timestamp>,
     },
-    /// A slave's terminal says how far it has come.
+    /// A slave's terminal says how far it has come: the highest number of an order that it knows, or up to which all are done.
     Ack {
         order_seq: u64,
     },

@@ -31,6 +31,7 @@ impl Stream for Account {
             Command::Result { result, durable_at, sent_at } => {
                 return self.result(*result, (durable_at, sent_at), seen);
             }
+            Command::Ack { order_seq } => return Ok(self.ack(order_seq, seen)),
             Command::Stop { degree, stop } => return Ok(self.stop(degree, stop, seen)),
             Command::Unlink { master, wind_down, expected } => return self.unlink(&master, wind_down, expected, seen),
             Command::NoteGroupRemoved { master, group, settings } => {
@@ -51,7 +52,6 @@ impl Stream for Account {
             Command::ChangeLink { master, settings, enabled, expected } => {
                 self.change_link(master, settings, enabled, expected, seen)?
             }
-            Command::Ack { order_seq } => self.ack(order_seq),
             Command::Rearm(rearm) => self.rearm(*rearm)?,
             Command::Quote(quote) => return self.quote(quote),
             Command::CheckSilence => self.check_silence(seen),
@@ -344,6 +344,7 @@ impl Event {
                 | Event::OrderIssued(_)
                 | Event::OrderAnswered(_)
                 | Event::StopTaken(_)
+                | Event::NumbersSkipped(_)
                 | Event::QuoteSeen(_)
         )
     }

@@ -27,6 +27,9 @@ const ERROR_MAX: usize = 200;
 /// No change of one trade makes more orders than this for its own copy.
 const ORDERS_A_CHANGE_MAX: u32 = 500;
 
+/// No terminal has had more orders than this; and own orders are named by their number in 32 bits.
+const ORDER_SEQ_MAX: u64 = 1 << 31;
+
 /// Names the orders that a slave's own state causes; with its order numbers, which are never given twice.
 const OWN_ORDERS: Uuid = Uuid::from_u128(0x3b0c_9a44_5d1e_4c0f_8d27_6f2e_11aa_70c3);
 
@@ -264,7 +267,10 @@ impl Account {
         if let Some((master, ticket)) = concerned {
             let mut small = book.about(&master, ticket);
             small.follow(&issue.decision.events);
-            self.settle(&small, &master, ticket, seen, &mut issue);
+            // What an older log thinks of a copy may be done already: its terminal says first what it holds.
+            if !self.noticed.has(Warning::LogBehindTerminal) {
+                self.settle(&small, &master, ticket, seen, &mut issue);
+            }
             let mut others = book.copies.get(&master).into_iter().flatten().filter(|(other, _)| **other != ticket);
             let ended = small.is_done_with(&master) && others.all(|(_, copy)| copy.is_over());
             if ended && self.links.get(&master).is_some_and(|link| link.winding.is_some()) {
@@ -379,15 +385,32 @@ impl Account {
         self.finish(decision, seen)
     }
 
-    /// A terminal that has done orders which the log does not have: the log is an older copy of itself.
-    pub(super) fn ack(&self, order_seq: u64) -> Vec<Event> {
-        let ours = self.slave_book.as_ref().map_or(0, |book| book.order_seq);
-        if order_seq <= ours {
-            return vec![];
+    /// A terminal that knows orders which the log does not have: the log is an older copy of itself. No number and no name of the
+    /// orders that were lost is given again. What was withdrawn comes again by the snapshot, as far as it is still wanted.
+    pub(super) fn ack(&self, order_seq: u64, seen: &Seen<'_>) -> Decision<Event> {
+        let new = SlaveBook::default();
+        let book = self.slave_book.as_deref().unwrap_or(&new);
+        let ours = book.order_seq;
+        if self.role != Role::Slave || order_seq <= ours {
+            return Decision::nothing();
         }
         let why =
-            format!("the terminal has done order {order_seq}, the log ends at {ours}: was an older backup restored?");
-        self.warn(Warning::LogBehindTerminal, why)
+            format!("the terminal knows order {order_seq}, the log ends at {ours}: was an older backup restored?");
+        let mut events = self.warn(Warning::LogBehindTerminal, why);
+        let mut effects = Vec::new();
+        if order_seq <= ORDER_SEQ_MAX {
+            events.push(Event::NumbersSkipped(NumbersSkipped { through: order_seq }));
+            let mut next = book.clone();
+            next.skip(order_seq);
+            let stream = || self.stream();
+            let done =
+                |(seq, order): (&u64, &Order)| Effect::OrderDone { stream: stream(), order: order.id, seq: *seq };
+            effects.extend(book.outbox.iter().map(done));
+            let due = |order: Order| Effect::OrderDue { stream: stream(), order: Box::new(order) };
+            effects.extend(next.outbox.into_values().map(due));
+            effects.push(Effect::SnapshotDue { stream: stream() });
+        }
+        self.with_status(events, effects, seen)
     }
 
     pub(crate) fn stop(&self, degree: StopDegree, stop: Uuid, seen: &Seen<'_>) -> Decision<Event> {
@@ -463,6 +486,7 @@ impl SlaveBook {
                 Event::CopyDecided(_) | Event::OrderIssued(_) | Event::OrderAnswered(_) => self.remember(event, &at),
                 Event::SnapshotTaken(snapshot) => self.correct(&snapshot.drifted, snapshot.agreed),
                 Event::LinkEnded(ended) => self.forget(&ended.master),
+                Event::NumbersSkipped(skipped) => self.skip(skipped.through),
                 _ => {}
             }
         }

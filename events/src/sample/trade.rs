@@ -327,6 +327,7 @@ pub(super) fn account_events() -> Vec<account::Event> {
             sent_at: Some(at(4)),
         }),
         Event::StopTaken(StopTaken { degree: StopDegree::Cancel, orders: 5 }),
+        Event::NumbersSkipped(NumbersSkipped { through: 9 }),
         Event::DayStarted(limits::TradingDayStarted {
             day: 12,
             started_at: at(-60),
