@@ -18,7 +18,7 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 
-pub use book::{MasterBook, MasterTrade, SlaveBook};
+pub use book::{MasterBook, MasterTrade, SlaveBook, Until};
 pub use command::{Command, MasterNote, MasterSide, Refusal, Signal, SignalNote, Snapshot, SnapshotTrade};
 pub use config::{Config, LinkConfig};
 pub use event::*;

@@ -2,7 +2,8 @@
 
 use super::event::{CopyDecided, Drift, Event, OrderAnswered, SignalTaken, StateHash};
 use crate::copy::book::{Copy, Leg, LegState, minus, plus};
-use crate::copy::{Origin, Rule};
+use crate::copy::settings::Mode;
+use crate::copy::{Layer, Origin, Rule, Step};
 use crate::id::AccountId;
 use crate::money::Lots;
 use crate::stream::Stamp;
@@ -10,7 +11,7 @@ use crate::trade::hash::state_hash;
 use crate::trade::{Change, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Ticket, Trade};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Results of so many past orders are known: a repeat of one is told from a stranger.
 pub const ANSWERED_MAX: usize = 256;
@@ -104,8 +105,20 @@ pub struct SlaveBook {
     pub snapshot_wanted: bool,
     /// How often in a row a copy was corrected without success, so that it is not tried for ever.
     pub corrections: BTreeMap<OrderId, u8>,
-    /// Copies whose close was held back on purpose: because the link was off, or until the master has nothing left in the symbol.
-    pub withheld: BTreeSet<(AccountId, Ticket)>,
+    /// Copies whose close was held back on purpose, and until when.
+    pub withheld: BTreeMap<AccountId, BTreeMap<Ticket, Until>>,
+}
+
+/// What a close waits for that was held back on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// The link is on and connected again.
+    Link,
+    /// The mode is not off any more that the group, the master or the desk set.
+    Mode,
+    /// The master has nothing left in the symbol.
+    Symbol,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,8 +177,8 @@ impl SlaveBook {
         if let Some(copy) = copies.get_mut(&decided.ticket) {
             copy.follow(decided.master_lots, decided.master_left);
             copy.keep(decided.plan.asked);
-            if matches!(decided.plan.rule, Rule::ClosesOff | Rule::WaitsForSymbol) {
-                self.withheld.insert((decided.master.clone(), decided.ticket));
+            if let Some(until) = until(decided) {
+                self.withheld.entry(decided.master.clone()).or_default().insert(decided.ticket, until);
             }
         }
         self.tidy(&decided.master, decided.ticket, !decided.orders.is_empty());
@@ -196,8 +209,16 @@ impl SlaveBook {
                     let all = leg.opened();
                     leg.told_to_close = lots.map_or(all, |lots| plus([leg.told_to_close, lots]).min(all));
                 }
-                self.withheld.remove(&(master.clone(), ticket));
+                self.release(master, ticket);
             }
+        }
+    }
+
+    fn release(&mut self, master: &AccountId, ticket: Ticket) {
+        let Some(tickets) = self.withheld.get_mut(master) else { return };
+        tickets.remove(&ticket);
+        if tickets.is_empty() {
+            self.withheld.remove(master);
         }
     }
 
@@ -301,7 +322,7 @@ impl SlaveBook {
     pub(super) fn forget(&mut self, master: &AccountId) {
         let gone = self.copies.remove(master).unwrap_or_default();
         self.corrections.retain(|order, _| gone.values().all(|copy| copy.leg(*order).is_none()));
-        self.withheld.retain(|(of, _)| of != master);
+        self.withheld.remove(master);
     }
 
     /// A copy is forgotten when neither side has anything left of it.
@@ -313,11 +334,21 @@ impl SlaveBook {
             && let Some(gone) = copies.remove(&ticket)
         {
             self.corrections.retain(|order, _| gone.leg(*order).is_none());
-            self.withheld.remove(&(master.clone(), ticket));
+            if copies.is_empty() {
+                self.copies.remove(master);
+            }
+            self.release(master, ticket);
         }
-        if copies.is_empty() {
-            self.copies.remove(master);
-        }
+    }
+}
+
+fn until(decided: &CopyDecided) -> Option<Until> {
+    let of_others = |step: &Step| matches!(step, Step::Link { mode: Mode::Off, from, .. } if *from < Layer::Link);
+    match decided.plan.rule {
+        Rule::WaitsForSymbol => Some(Until::Symbol),
+        Rule::ClosesOff if decided.plan.steps.iter().any(of_others) => Some(Until::Mode),
+        Rule::ClosesOff => Some(Until::Link),
+        _ => None,
     }
 }
 

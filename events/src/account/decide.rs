@@ -23,6 +23,16 @@ impl Stream for Account {
     type Refusal = Refusal;
 
     fn decide(&self, command: Command, seen: &Seen<'_>) -> Result<Decision<Event>, Refusal> {
+        self.decide_one(command, seen).map(|decision| self.with_withheld(decision, seen))
+    }
+
+    fn evolve(&mut self, event: &Event, at: &Stamp) {
+        self.remember(event, at);
+    }
+}
+
+impl Account {
+    fn decide_one(&self, command: Command, seen: &Seen<'_>) -> Result<Decision<Event>, Refusal> {
         let events = match command {
             Command::Heartbeat(heartbeat) => return self.heartbeat(heartbeat, seen),
             Command::Signal(signal) => return self.signal(*signal),
@@ -60,12 +70,6 @@ impl Stream for Account {
         Ok(self.with_status(events, Vec::new(), seen))
     }
 
-    fn evolve(&mut self, event: &Event, at: &Stamp) {
-        self.remember(event, at);
-    }
-}
-
-impl Account {
     /// Most heartbeats change nothing that the status depends on; they cost their own record and no evaluation.
     fn heartbeat(&self, heartbeat: HeartbeatSeen, seen: &Seen<'_>) -> Result<Decision<Event>, Refusal> {
         if self.identity.is_none() {

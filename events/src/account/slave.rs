@@ -1,8 +1,9 @@
 //! What a slave does about its masters' trades, and what its terminal says of it.
 
-use super::book::SlaveBook;
+use super::book::{SlaveBook, Until};
 use super::command::{Refusal, SignalNote, Snapshot};
 use super::event::*;
+use super::protection::Action;
 use super::state::{Account, Figures, Link};
 use crate::copy::book::{Copy, LegState, minus, plus};
 use crate::copy::settings::{Effective, Layer, Mode, Overrides, WindDown, resolve};
@@ -309,7 +310,7 @@ impl Account {
 
     /// Once nothing is under way for a copy, what is more than it should be is closed; where everything is to go, all of it.
     fn settle(&self, book: &SlaveBook, master: &AccountId, ticket: Ticket, seen: &Seen<'_>, issue: &mut Issue<'_>) {
-        if book.is_under_way(master, ticket) || book.withheld.contains(&(master.clone(), ticket)) {
+        if book.is_under_way(master, ticket) || self.withholds(book, master, ticket, seen) {
             return;
         }
         let Some(copy) = book.copy(master, ticket) else { return };
@@ -318,7 +319,12 @@ impl Account {
         let without_master = Copy { master_left: Lots::ZERO, ..copy.clone() };
         let copy = if all { &without_master } else { copy };
         let contract = self.identity.as_ref().and_then(|identity| identity.contracts.get(&copy.symbol));
-        let instructions = wind::settle(copy, contract);
+        let mut instructions = wind::settle(copy, contract);
+        if self.cancels(winding, seen) {
+            let known: BTreeSet<OrderId> = instructions.iter().map(target).collect();
+            let waiting = wind::cancel_pending([((), copy)]).into_iter().map(|(_, instruction)| instruction);
+            instructions.extend(waiting.filter(|instruction| !known.contains(&target(instruction))));
+        }
         if instructions.is_empty() {
             return;
         }
@@ -333,6 +339,46 @@ impl Account {
             }
             issue.own(instruction, OrderReason::Correction, master, ticket);
         }
+    }
+
+    /// What waits for its price is to go, too: after STOP, at the end of a link, or by a limit of the account.
+    fn cancels(&self, winding: Option<WindDown>, seen: &Seen<'_>) -> bool {
+        let limited = self.protection.as_ref().and_then(|protection| protection.blocks());
+        seen.stopped >= Some(StopDegree::Cancel)
+            || matches!(winding, Some(WindDown::CloseOnlyByPosition | WindDown::CloseOnlyBySymbol))
+            || limited.is_some_and(|block| block.action > Action::BlockEntry)
+    }
+
+    /// The close of the copy is held back on purpose, and still is.
+    fn withholds(&self, book: &SlaveBook, master: &AccountId, ticket: Ticket, seen: &Seen<'_>) -> bool {
+        let Some(until) = book.withheld.get(master).and_then(|tickets| tickets.get(&ticket)) else { return false };
+        let Some(link) = self.links.get(master).filter(|_| *until == Until::Link) else { return true };
+        let settings = self.effective(master, None, None, seen);
+        let (wanted, mode) = (settings.closes_when_off, settings.mode);
+        let off = mode.get() == Mode::Off && mode.from >= Layer::Link;
+        let on = link.enabled && self.status_for_entries(link) == RuntimeStatus::Connected && !off;
+        let passes = wanted.get() && wanted.from >= Layer::Link;
+        !on && !passes && link.winding.is_none()
+    }
+
+    /// Adds the closes that were held back while a link was off, where that has ended with these events.
+    pub(super) fn with_withheld(&self, mut decision: Decision<Event>, seen: &Seen<'_>) -> Decision<Event> {
+        let waits =
+            |book: &SlaveBook| book.withheld.values().flat_map(BTreeMap::values).any(|until| *until == Until::Link);
+        let telemetry = |event: &Event| matches!(event, Event::HeartbeatSeen(_) | Event::QuoteSeen(_));
+        if !self.slave_book.as_deref().is_some_and(waits) || decision.events.iter().all(telemetry) {
+            return decision;
+        }
+        let (mut next, at) = (self.clone(), unplaced(self, seen));
+        decision.events.iter().for_each(|event| next.remember(event, &at));
+        let Some(book) = next.slave_book.as_deref() else { return decision };
+        let mut issue = Issue::new(&next, book, seen);
+        for (master, tickets) in &book.withheld {
+            tickets.keys().for_each(|ticket| next.settle(book, master, *ticket, seen, &mut issue));
+        }
+        decision.events.extend(issue.decision.events);
+        decision.effects.extend(issue.decision.effects);
+        decision
     }
 
     /// What the terminal has against what we think it has. Orders that are under way are left alone: their results are to come.
@@ -509,7 +555,12 @@ impl SlaveBook {
                 .collect(),
             copies,
             corrections: self.corrections.clone(),
-            withheld: self.withheld.iter().filter(|(of, at)| (of, *at) == (master, ticket)).cloned().collect(),
+            withheld: self
+                .withheld
+                .get_key_value(master)
+                .into_iter()
+                .map(|(of, held)| (of.clone(), held.clone()))
+                .collect(),
             ..SlaveBook::default()
         }
     }

@@ -199,8 +199,53 @@ fn a_close_is_held_back_where_that_is_wanted() {
          M close 1
          > S 1: closes_off
          S holds 801 buy EURUSD 0.5 #1
-         > S told all",
+         > S told all
+         S beats
+         S link M on
+         > S is 0 → 2
+         > S #2 close #1 (correction)
+         S rejects #2
+         > S #3 close #1 (correction)
+         S fills #3",
     );
+}
+
+/// line that switches the link off | what lets the close out
+const HELD_BACK: &str = r#"
+    S link M off                              | S link M on
+    S link M off                              | S link M {"closes_when_off":true}
+    S link M off                              | S unlinks M close_only_by_position
+    S link M {"mode":"off","closes_when_off":false} | S link M {"closes_when_off":false}
+    S off                                     | S on
+    M off                                     | M on
+    S bars                                    | S beats
+    M lost                                    | M beats
+    M group {"mode":"off"}                    | -
+"#;
+
+#[test]
+fn a_close_that_was_held_back_goes_when_that_ends() {
+    let mut count = 0;
+    for row in HELD_BACK.lines().filter(|row| row.contains('|')) {
+        let [off, on] = row.split('|').map(str::trim).collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let mut scene = Scene::new("master M\nslave S of M {\"closes_when_off\":false}");
+        for line in ["M open 1 buy EURUSD 0.5", "S fills #1", off, "M close 1", "S quotes 1.1 1.2 EURUSD"] {
+            scene.does(line).unwrap();
+        }
+        assert_eq!(scene.decision(1).plan.rule, crate::copy::Rule::ClosesOff, "{row}");
+        assert_eq!(scene.issued().count(), 1, "{off}: held back");
+        // Nothing that leaves it off lets it out.
+        scene.does(r#"S settings {"copy":{"retries_max":4}}"#).unwrap();
+        scene.does("S holds 801 buy EURUSD 0.5 #1").unwrap();
+        assert_eq!(scene.issued().count(), 1, "{off}: still held back");
+        if on != "-" {
+            scene.does(on).unwrap();
+            assert_eq!(scene.issued().count(), 2, "{on}");
+            assert!(matches!(scene.order("S", 2).instruction, Instruction::Close { lots: None, .. }), "{on}");
+        }
+        count += 1;
+    }
+    assert_eq!(count, 9);
 }
 
 /// master | as is | reversed
