@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Results of so many past orders are known: a repeat of one is told from a stranger.
 pub const ANSWERED_MAX: usize = 256;
+/// So many positions that were left to their owner are told from strangers.
+pub const RELEASED_MAX: usize = 1_000;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MasterBook {
@@ -105,6 +107,8 @@ pub struct SlaveBook {
     pub snapshot_wanted: bool,
     /// How often in a row a copy was corrected without success, so that it is not tried for ever.
     pub corrections: BTreeMap<OrderId, u8>,
+    /// Orders whose positions were left to their owner when a link ended, oldest first; with their tickets where those are known.
+    pub released: VecDeque<(OrderId, Option<Ticket>)>,
     /// Copies whose close was held back on purpose, and until when.
     pub withheld: BTreeMap<AccountId, BTreeMap<Ticket, Until>>,
 }
@@ -318,9 +322,12 @@ impl SlaveBook {
         }
     }
 
-    /// A link has ended: what is left of its copies is nobody's any more.
+    /// A link has ended: what is left of its copies is their owner's.
     pub(super) fn forget(&mut self, master: &AccountId) {
         let gone = self.copies.remove(master).unwrap_or_default();
+        let left = gone.values().flat_map(|copy| &copy.legs).filter(|leg| leg.state != LegState::Over);
+        self.released.extend(left.map(|leg| (leg.order, leg.ticket)));
+        self.released.drain(..self.released.len().saturating_sub(RELEASED_MAX));
         self.corrections.retain(|order, _| gone.values().all(|copy| copy.leg(*order).is_none()));
         self.withheld.remove(master);
     }

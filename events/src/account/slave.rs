@@ -1,7 +1,7 @@
 //! What a slave does about its masters' trades, and what its terminal says of it.
 
 use super::book::{SlaveBook, Until};
-use super::command::{Refusal, SignalNote, Snapshot};
+use super::command::{Refusal, SignalNote, Snapshot, SnapshotTrade};
 use super::event::*;
 use super::protection::Action;
 use super::state::{Account, Figures, Link};
@@ -673,8 +673,14 @@ fn compare_hedging(book: &SlaveBook, snapshot: &Snapshot) -> (Vec<Drift>, Vec<Ti
             }
         }
     }
-    let stranger = |ticket: &Ticket| !known.contains(ticket);
-    (drifted, snapshot.trades.iter().map(|shown| shown.trade.ticket).filter(stranger).collect())
+    let released = |shown: &SnapshotTrade| {
+        let same = |(order, ticket): &(OrderId, Option<Ticket>)| {
+            shown.order == Some(*order) || *ticket == Some(shown.trade.ticket)
+        };
+        book.released.iter().any(same)
+    };
+    let strangers = snapshot.trades.iter().filter(|shown| !known.contains(&shown.trade.ticket) && !released(shown));
+    (drifted, strangers.map(|shown| shown.trade.ticket).collect())
 }
 
 /// One position a symbol: it is compared with the sum, and where nothing is left, nothing is left of any.
@@ -694,8 +700,7 @@ fn compare_netting(book: &SlaveBook, snapshot: &Snapshot) -> (Vec<Drift>, Vec<Ti
             drifted.push(Drift { order: leg.order, ticket: None, expected: leg.held(), found: Lots::ZERO });
         }
     }
-    let stranger =
-        |shown: &&super::command::SnapshotTrade| !symbols.contains(&shown.trade.symbol) && shown.order.is_none();
+    let stranger = |shown: &&SnapshotTrade| !symbols.contains(&shown.trade.symbol) && shown.order.is_none();
     (drifted, snapshot.trades.iter().filter(stranger).map(|shown| shown.trade.ticket).collect())
 }
 

@@ -214,6 +214,9 @@ impl<'a> Walk<'a> {
         if after.left == Lots::ZERO {
             let orders = share::close_all(copy);
             self.steps.push(Step::CloseAll { lots: copy.left() });
+            if copy.legs.iter().any(share::waits) {
+                self.steps.push(Step::CancelOrClose);
+            }
             return Ok((if orders.is_empty() { Rule::Unchanged } else { Rule::Copied }, orders));
         }
         self.shrink_part(copy, after)

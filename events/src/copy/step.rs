@@ -187,6 +187,8 @@ pub enum Step {
         kept: Number,
         due: Lots,
     },
+    /// Something of the copy waits for its price, and may be filled before the order to end it arrives.
+    CancelOrClose,
 }
 
 /// A decision in words.
@@ -351,6 +353,9 @@ impl Step {
             Step::ClosePart { before, master_left, due, target, left, step, closing } => format!(
                 "the master has {master_left} left of {before}, so {due} × {master_left} / {before} = {target} should be left of {left}; step {step} → closes {closing}"
             ),
+            Step::CancelOrClose => {
+                "what waits is cancelled, and closed if it was filled meanwhile: the master does not have it".into()
+            }
             Step::Kept { kept, due } => format!("kept from before: {kept}, so {due} is due"),
         }
     }

@@ -313,9 +313,11 @@ fn a_pending_order_is_moved_and_filled_whoever_is_first() {
     );
 }
 
+/// What the master does not have the slave is not to have either: so it is closed, and the record of the decision says why.
 #[test]
 fn a_pending_order_is_cancelled_even_when_it_was_filled_meanwhile() {
-    pair().plays(
+    let mut scene = pair();
+    scene.plays(
         "M open 1 buy EURUSD 0.5 limit at 1.09
          > S 1: copied
          > S #1 buy EURUSD 0.5 limit at 1.09
@@ -326,6 +328,13 @@ fn a_pending_order_is_cancelled_even_when_it_was_filled_meanwhile() {
          S fills #1
          S fills #2",
     );
+    assert!(scene.decision(1).plan.steps.contains(&Step::CancelOrClose));
+    assert!(scene.book("S").copies.is_empty());
+    let mut filled = pair();
+    for line in ["M open 1 buy EURUSD 0.5 limit at 1.09", "S fills #1", "M close 1"] {
+        filled.does(line).unwrap();
+    }
+    assert!(!filled.decision(1).plan.steps.contains(&Step::CancelOrClose), "it was known to be filled");
 }
 
 #[test]

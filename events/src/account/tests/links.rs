@@ -62,6 +62,26 @@ fn a_link_ends_as_its_mode_says() {
     assert_eq!(count, 4);
 }
 
+/// By its ticket, or by its order where the opening was not answered yet; what a hand opened is strange all the same.
+#[test]
+fn what_was_kept_is_no_stranger() {
+    Scene::new("master M\nslave S of M\nM open 1 buy EURUSD 0.5\nS fills #1\nM open 2 buy EURUSD 0.2").plays(
+        "S unlinks M keep
+         > S leaves M: keep
+         > S is done with M
+         > S is 2 → 1
+         S fills #2
+         S holds 801 buy EURUSD 0.5, 802 buy EURUSD 0.2 #2
+         > S told all
+         S holds 801 buy EURUSD 0.5, 9 buy EURUSD 0.1
+         > S told all, strange 9
+         > S warns unknown_position
+         S holds 801 buy EURUSD 0.5
+         > S told all
+         > S clears unknown_position",
+    );
+}
+
 #[test]
 fn a_close_of_a_link_that_is_wound_down_at_once_is_tried_again() {
     Scene::new("master M\nslave S of M\nM open 1 buy EURUSD 0.5\nS fills #1").plays(
