@@ -42,7 +42,6 @@ use terminals::Terminal;
 use tidehelm_events::account::{Account, Connection};
 use tidehelm_events::answer::Answer;
 use tidehelm_events::commit::{Hash, Head};
-use tidehelm_events::copy::book::LegState;
 use tidehelm_events::id::{CredentialId, Position, Role, StreamId};
 use tidehelm_events::reason::Warning;
 use tidehelm_events::trade::{OrderId, Ticket, Trade};
@@ -523,19 +522,16 @@ fn settled_slave(auditor: &Auditor, terminal: &Terminal, account: &Account) -> R
             hold!(held == told, Copies, "{key}: the broker holds {held} of {leg:?}");
         }
         let held: Decimal = copy.legs.iter().map(|leg| terminal.slave.held_of(leg.order).get()).sum();
-        let filled = copy.legs.iter().filter(|leg| matches!(leg.state, LegState::Open | LegState::Over));
-        let opened: Decimal = filled.map(|leg| leg.filled.get()).sum();
         let followed = auditor.fold().truth.account(&StreamId::master(master));
         let theirs = followed.and_then(|followed| followed.master_book.as_ref()?.trade(ticket));
         let left = theirs.map_or(Decimal::ZERO, |trade| trade.lots.get());
         hold!(left == copy.master_left.get(), Copies, "{key} has {left} left, the copy says {}", copy.master_left);
-        let Some((all, _)) = auditor.ledger.totals(stream, master, ticket) else { continue };
         let winding = account.links.get(master).is_some_and(|link| link.winding.is_some());
-        if winding || warned || all.is_zero() {
+        if winding || warned {
             continue;
         }
-        let share = opened * left / all;
-        let step = terminals::step(&copy.symbol) * Decimal::from(copy.legs.len() as u64);
+        let share = auditor.ledger.due(copy, |leg| leg.filled);
+        let step = terminals::step(&copy.symbol);
         hold!(held <= share + step, Copies, "{key} holds {held}, its share is {share}: {copy:?}");
         hold!(odd || held + step >= share, Copies, "{key} holds {held}, its share is {share}: {copy:?}");
         count += u64::from(held > Decimal::ZERO && !odd);

@@ -2,6 +2,7 @@
 
 pub mod book;
 mod command;
+mod compare;
 mod config;
 mod decide;
 mod evaluated;
@@ -18,7 +19,7 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 
-pub use book::{MasterBook, MasterTrade, SlaveBook};
+pub use book::{MasterBook, MasterTrade, SlaveBook, Until};
 pub use command::{Command, MasterNote, MasterSide, Refusal, Signal, SignalNote, Snapshot, SnapshotTrade};
 pub use config::{Config, LinkConfig};
 pub use event::*;

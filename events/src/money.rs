@@ -91,6 +91,10 @@ decimal!(
     Number, "a number", negative: true
 );
 
+impl Factor {
+    pub const ONE: Self = Self(Decimal::ONE);
+}
+
 fn parse(text: &str) -> Result<Decimal, DecimalError> {
     let malformed = || DecimalError::Malformed(text.chars().take(40).collect());
     let digits = text.bytes().filter(u8::is_ascii_digit).count();

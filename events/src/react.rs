@@ -128,8 +128,11 @@ fn of_account(
             }
             to_slaves(account::Command::Copy(Arc::new([note_of(truth, record, account, taken)])))
         }
-        (Role::Master, account::Event::GroupRemoved(_)) => {
-            to_slaves(account::Command::NoteGroupRemoved { master: account.clone() })
+        (Role::Master, account::Event::GroupRemoved(removed)) => {
+            let known = truth.account(&StreamId::master(account)).and_then(|known| known.settings.as_ref());
+            let settings = known.map(|settings| Box::new(settings.copy.clone()));
+            let (master, group) = (account.clone(), removed.settings.clone());
+            to_slaves(account::Command::NoteGroupRemoved { master, group, settings })
         }
         (Role::Slave, account::Event::LinkAdded(link)) => {
             vec![(StreamId::slave(account), account::Command::NoteMaster(status_of(truth, &link.master)))]
@@ -217,6 +220,7 @@ fn side_of(known: Option<&Account>, ticket: Ticket, symbol: Option<&Symbol>) -> 
     MasterSide {
         funds: known.figures.as_deref().map(Figures::funds),
         contract: symbol.and_then(|symbol| identity?.contracts.get(symbol).cloned()),
+        holding: identity.map(|identity| identity.holding).unwrap_or_default(),
         affixes: identity.map(|identity| identity.affixes.clone()).unwrap_or_default(),
         currency: identity.map(|identity| identity.currency.clone()).unwrap_or_default(),
         others_in_symbol: others as u32,

@@ -269,6 +269,13 @@ pub struct Order {
     pub stamps: Stamps,
 }
 
+impl Order {
+    /// The slave's own state caused it: its id is made from its number.
+    pub fn is_own(&self) -> bool {
+        self.signal.is_none() && self.reason != OrderReason::Stop
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderReason {

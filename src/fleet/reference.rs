@@ -248,6 +248,8 @@ struct Copied {
     /// What the market closed: stops, expiry.
     market_closed: Decimal,
     unfilled: Decimal,
+    /// In pending orders that the market has not reached yet.
+    waiting: Decimal,
     opened_at: Option<Timestamp>,
     at_market: bool,
     names: BTreeSet<Symbol>,
@@ -285,15 +287,22 @@ fn copies(executions: &[Execution], untold: &mut dyn FnMut(Decimal)) -> BTreeMap
 impl Copied {
     fn hear(&mut self, execution: &Execution, tag: &Tag) {
         match &execution.what {
-            What::Placed { symbol, side, lots, .. } => self.open(execution, tag, symbol, *side, lots.get()),
+            What::Placed { symbol, side, lots, .. } => {
+                self.waiting += lots.get();
+                self.open(execution, tag, symbol, *side, lots.get());
+            }
             What::Dealt { symbol, side, lots, by: By::Request, .. } if tag.opens => {
                 self.at_market = true;
                 self.open(execution, tag, symbol, *side, lots.get());
             }
             // Counted when it was placed.
-            What::Dealt { by: By::Pending, .. } | What::Triggered { .. } | What::Modified { .. } => {}
+            What::Triggered { lots, .. } => self.waiting -= lots.get(),
+            What::Dealt { by: By::Pending, .. } | What::Modified { .. } => {}
             What::Dealt { lots, by, .. } => self.close(lots.get(), *by),
-            What::Withdrawn { lots, by, .. } => self.close(lots.get(), *by),
+            What::Withdrawn { lots, by, .. } => {
+                self.waiting -= lots.get();
+                self.close(lots.get(), *by);
+            }
             What::Unfilled { lots, .. } if tag.opens => self.unfilled += lots.get(),
             What::Refused { lots, why } if tag.opens => {
                 let fate = self.orders.entry(tag.order).or_default();
@@ -411,6 +420,21 @@ impl Case<'_> {
             verdict.stopped_out += u64::from(stopped);
             return;
         }
+        let all_but_withheld = |seen: &Decimal| {
+            let target = target(*seen);
+            copy.opened < target
+                && copy.opened + copy.withheld() >= target
+                && self.rest_fits(held, *seen, step_of(contract))
+        };
+        if self.seen().iter().any(all_but_withheld) {
+            verdict.filled_in_part += 1;
+            return;
+        }
+        // A pending order cannot be made smaller: what is too much of it is closed once the market has reached it.
+        if held > Decimal::ZERO && copy.waiting == held && source.left > Decimal::ZERO {
+            verdict.bounded += 1;
+            return;
+        }
         let most = target(source.most);
         let fault = match copy.opened {
             opened if opened > most && copy.orders.len() > 1 => Fault::Doubled,
@@ -452,7 +476,7 @@ impl Case<'_> {
         }
     }
 
-    /// Rounded each time that it grows, as if the growth were a trade of its own, and when it shrinks: a step for each.
+    /// However often it grew and shrank: within the least difference that the slave's broker can make.
     fn judge_netted(&self, held: Decimal, contract: &Contract, verdict: &mut Verdict) {
         let (copy, source) = (self.copy, self.source);
         if source.left <= Decimal::ZERO {
@@ -460,14 +484,15 @@ impl Case<'_> {
         }
         let exactly = |lots| exact_volume(&self.link.terms, lots, self.slave.balance / self.master.balance);
         let share = exactly(source.left);
-        let room = step_of(contract) * Decimal::from(source.added.len() + 1);
+        let room = step_of(contract);
         if (share - held).abs() <= room {
             return;
         }
         let late = || source.added.iter().any(|at| self.was_too_late(*at));
         let clamped = exactly(source.most) > contract.lots_max.get();
         let stopped = copy.market_closed > Decimal::ZERO;
-        if clamped || copy.withheld() > Decimal::ZERO || (held < share && (stopped || late())) {
+        let waits = held > Decimal::ZERO && copy.waiting == held;
+        if clamped || waits || copy.withheld() > Decimal::ZERO || (held < share && (stopped || late())) {
             verdict.bounded += 1;
             verdict.stopped_out += u64::from(stopped);
             return;

@@ -81,6 +81,7 @@ pub struct Station {
     watch_kept: Watch,
     chaos: Option<Chaos>,
     away_since: Option<Timestamp>,
+    connected: bool,
     figures_due: Timestamp,
     heartbeats_only: bool,
     /// After a restart a terminal says all that the account holds: what came and went meanwhile it cannot know.
@@ -120,6 +121,7 @@ impl Station {
             watch: Watch::default(),
             watch_kept: Watch::default(),
             away_since: Some(now),
+            connected: false,
             figures_due: now,
             heartbeats_only: manner.heartbeats_only,
             tells_all: false,
@@ -159,12 +161,14 @@ impl Station {
     }
 
     pub fn connected(&mut self, now: Timestamp, market: &Market) {
+        self.connected = true;
         if let Some(terminal) = &mut self.terminal {
             terminal.connected(now);
         }
         self.go_on(now, market);
     }
     pub fn disconnected(&mut self, now: Timestamp, market: &Market) {
+        self.connected = false;
         self.tally.lost_lines += 1;
         self.away_since.get_or_insert(now);
         if let Some(terminal) = &mut self.terminal {
@@ -236,6 +240,7 @@ impl Station {
     }
 
     fn drop_line(&mut self, now: Timestamp) {
+        self.connected = false;
         self.away_since.get_or_insert(now);
         self.wishes.push(Wish::HangUp);
         if let Some(terminal) = &mut self.terminal {
@@ -262,6 +267,7 @@ impl Station {
             self.put_out(output, now);
         }
         if self.is_live()
+            && self.connected
             && let Some(from) = self.away_since.take()
         {
             self.tally.registrations += 1;

@@ -45,8 +45,6 @@ struct Held {
     filled: Decimal,
     /// The slave's tickets, and what stands of each.
     legs: Vec<(Ticket, Decimal)>,
-    /// What the master has left.
-    left: Decimal,
 }
 
 struct World {
@@ -127,7 +125,7 @@ impl World {
                 }
                 Change::Modify { .. } => {}
                 Change::Close { ticket, remaining, .. } => {
-                    self.close(at, *ticket, remaining.map_or(Decimal::ZERO, |left| left.get()));
+                    self.close(at, master, *ticket, remaining.map_or(Decimal::ZERO, |left| left.get()));
                 }
             }
         }
@@ -164,9 +162,9 @@ impl World {
             }
             return;
         };
-        let put_in = held.put_in + lots - held.left;
-        let more = self.wanted(at, master, &source, put_in) - self.wanted(at, master, &source, held.put_in);
-        let mut grown = Held { put_in, left: lots, ..held.clone() };
+        let standing: Decimal = held.legs.iter().map(|(_, lots)| lots).sum();
+        let more = self.wanted(at, master, &source, lots) - standing;
+        let mut grown = Held { put_in: lots, filled: standing, ..held.clone() };
         if more > Decimal::ZERO {
             let order = self.new_order();
             let leg = self.enter(at, &source, more, order);
@@ -181,7 +179,7 @@ impl World {
         let link = self.cast.links[at].clone();
         let put_in = trade.lots.get();
         let mut side = if link.terms.reverse { trade.side.opposite() } else { trade.side };
-        let held = Held { order, side, put_in, filled: Decimal::ZERO, legs: Vec::new(), left: put_in };
+        let held = Held { order, side, put_in, filled: Decimal::ZERO, legs: Vec::new() };
         if self.errs(Mistake::LosesAnOpen) {
             return held;
         }
@@ -228,7 +226,7 @@ impl World {
         Held { filled, legs, ..held }
     }
 
-    fn close(&mut self, at: usize, ticket: Ticket, left: Decimal) {
+    fn close(&mut self, at: usize, master: usize, ticket: Ticket, left: Decimal) {
         let Some(held) = self.held.get(&(at, ticket)).cloned() else { return };
         let link = self.cast.links[at].clone();
         let slave = self.slave_of(&link);
@@ -236,7 +234,11 @@ impl World {
         // A mistake that nobody could see is none.
         let shows = held.filled > Decimal::ONE && left * Decimal::TWO < held.put_in && !held.legs.is_empty();
         let forgets = shows && self.errs(forgets);
-        let keep = if left.is_zero() { Decimal::ZERO } else { held.filled * left / held.put_in };
+        let share = if left.is_zero() { Decimal::ZERO } else { held.filled * left / held.put_in };
+        let netted = self.masters[master].0.holding == Holding::Netting;
+        let source = self.masters[master].0.trade(ticket).filter(|_| netted).cloned();
+        // Of a position that grew no more stays than is wanted for what is left.
+        let keep = source.map_or(share, |source| share.min(self.wanted(at, master, &source, left)));
         let standing: Decimal = held.legs.iter().map(|(_, lots)| lots).sum();
         let mut close = standing - keep;
         if !left.is_zero() && standing > Decimal::ONE && keep > Decimal::ONE && self.errs(Mistake::ClosesTooMuch) {
@@ -245,7 +247,7 @@ impl World {
         if forgets {
             close = Decimal::ZERO;
         }
-        let mut after = Held { left, ..held.clone() };
+        let mut after = held.clone();
         for (own, lots) in &mut after.legs {
             let part = close.min(*lots);
             if part.is_zero() {

@@ -1,6 +1,7 @@
 //! Accounts: who they are, whether they are wanted and there, and what people may do with them.
 
 use super::auth::Caller;
+use super::groups::effective;
 use super::problem::Problem;
 use super::{Answered, App, Data, SHOWN_WITHIN, Wish, body};
 use actix_web::{HttpRequest, delete, get, post, put, web};
@@ -266,10 +267,10 @@ pub async fn toggle(
 
 type LinkPath = web::Path<(String, String)>;
 
-fn link_of(path: &LinkPath) -> Result<(StreamId, AccountId), Problem> {
+fn link_of(path: &LinkPath) -> Result<(AccountId, AccountId), Problem> {
     let slave = AccountId::new(path.0.as_str()).map_err(|error| Problem::invalid("account", error))?;
     let master = AccountId::new(path.1.as_str()).map_err(|error| Problem::invalid("master", error))?;
-    Ok((StreamId::slave(&slave), master))
+    Ok((slave, master))
 }
 
 /// Lets a slave follow a master.
@@ -281,7 +282,7 @@ pub async fn link(app: Data, request: HttpRequest, caller: Caller, path: LinkPat
         &app,
         &request,
         &caller,
-        slave,
+        StreamId::slave(&slave),
         account::Command::Link { master, enabled: true, settings: Box::default() },
         b"",
     )
@@ -293,8 +294,9 @@ pub async fn link(app: Data, request: HttpRequest, caller: Caller, path: LinkPat
 #[delete("/links/{account}/{master}")]
 pub async fn unlink(app: Data, request: HttpRequest, caller: Caller, path: LinkPath) -> Answered<OneAccount> {
     let (slave, master) = link_of(&path)?;
-    change(&app, &request, &caller, slave, account::Command::Unlink { master, wind_down: None, expected: None }, b"")
-        .await
+    let settled = app.host.durable.read(|fold| effective(fold, &master, &slave, |known| known.wind_down.get()));
+    let unlink = account::Command::Unlink { master, wind_down: Some(settled), expected: None };
+    change(&app, &request, &caller, StreamId::slave(&slave), unlink, b"").await
 }
 
 async fn change(

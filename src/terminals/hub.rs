@@ -382,12 +382,28 @@ impl Hub {
         }
         let pipe = waiting.peer.pipe;
         self.seat(&stream).polled_by(pipe);
+        self.note_ahead(&stream, has, now);
         self.by_pipe.insert(pipe, stream.clone());
         self.polls_made += 1;
         let until = (now + Span::millis(i64::from(wait_ms)), self.polls_made);
         self.deadlines.insert(until, stream.clone());
         self.polls.insert(stream.clone(), Poll { waiting, epoch, seq, until, has });
         self.serve(&stream);
+    }
+
+    /// A terminal knows orders that the log does not have: no number of theirs may be given again.
+    fn note_ahead(&mut self, stream: &StreamId, has: Has, now: Timestamp) {
+        if !self.seat(stream).is_behind(has) {
+            return;
+        }
+        let ack = Command::Account(account::Command::Ack { order_seq: has.order_seq });
+        let order = Order::once(stream.clone(), tidehelm_events::id::Principal::Terminal, ack, now);
+        match self.host.as_ref().map(|host| host.tell(order)) {
+            Some(Err(fault)) => {
+                tracing::debug!(%fault, "that a terminal is ahead was not noted; its next poll says it again")
+            }
+            _ => self.seat(stream).told_ahead(has),
+        }
     }
 
     fn unpark(&mut self, stream: &StreamId) -> Option<Poll> {

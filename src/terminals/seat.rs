@@ -35,6 +35,9 @@ pub struct Seat {
     heard: bool,
     config: Option<Box<Config>>,
     config_told: u64,
+    /// The highest number that the log gave to an order, and the highest one of a terminal that the log was told of.
+    order_seq: u64,
+    ahead: u64,
     outbox: BTreeMap<u64, Issued>,
     /// What went out beside the log, until the log has it.
     unnumbered: Vec<Issued>,
@@ -65,6 +68,7 @@ impl Seat {
             previous,
             heard: account.is_online(),
             config: Some(Box::new(account.config())),
+            order_seq: book.map_or(0, |book| book.order_seq),
             outbox: outbox.collect(),
             snapshot_wanted: wanted.or_else(|| book.map(|book| book.snapshot_wanted)).unwrap_or(false),
             ..Seat::default()
@@ -73,8 +77,8 @@ impl Seat {
 
     pub fn registered(&mut self, epoch: u64, previous: Option<(u64, u64)>) {
         let (outbox, unnumbered) = (std::mem::take(&mut self.outbox), std::mem::take(&mut self.unnumbered));
-        let (config, snapshot_wanted) = (self.config.take(), self.snapshot_wanted);
-        *self = Seat { epoch, previous, config, outbox, unnumbered, snapshot_wanted, ..Seat::default() };
+        let (config, snapshot_wanted, order_seq) = (self.config.take(), self.snapshot_wanted, self.order_seq);
+        *self = Seat { epoch, previous, config, outbox, unnumbered, snapshot_wanted, order_seq, ..Seat::default() };
         self.offer_all_again();
     }
 
@@ -100,7 +104,16 @@ impl Seat {
 
     pub fn issue(&mut self, order: Box<Order>, now: Timestamp) {
         self.unnumbered.retain(|issued| issued.order.id != order.id);
+        self.order_seq = self.order_seq.max(order.seq);
         self.outbox.entry(order.seq).or_insert(Issued { order, durable_at: now, sent_at: None });
+    }
+
+    /// The terminal knows a number that the log never gave: the log is to know it. Once for each.
+    pub fn is_behind(&self, has: Has) -> bool {
+        has.order_seq > self.order_seq.max(self.ahead)
+    }
+    pub fn told_ahead(&mut self, has: Has) {
+        self.ahead = has.order_seq;
     }
 
     /// Orders that the log does not have yet: they end something, and go out all the same.

@@ -15,6 +15,7 @@ mod kill;
 mod live;
 mod liveness;
 mod log;
+mod numbers;
 mod pairing;
 mod postgres;
 mod power;

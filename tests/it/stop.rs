@@ -26,7 +26,7 @@ fn symbol() -> Symbol {
 }
 
 /// A terminal that does what the test says, over HTTP.
-struct Terminal {
+pub struct Terminal {
     client: Client,
     account: AccountId,
     role: Role,
@@ -34,7 +34,7 @@ struct Terminal {
     seq: u64,
     signals: u64,
     /// The highest number that came.
-    through: u64,
+    pub through: u64,
     had: BTreeMap<OrderId, Order>,
 }
 
@@ -139,7 +139,7 @@ impl Terminal {
 
     /// Polls until so many orders have come that it did not have.
     #[track_caller]
-    fn gets(&mut self, count: usize) -> Vec<Order> {
+    pub fn gets(&mut self, count: usize) -> Vec<Order> {
         let mut new = Vec::new();
         wait_until(&format!("{count} orders come to {}", self.account), || {
             new.extend(self.poll(200));
@@ -189,21 +189,21 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn is_taken(&mut self, order: &Order, outcome: Outcome) {
+    pub fn is_taken(&mut self, order: &Order, outcome: Outcome) {
         let answer = self.says(order, outcome);
         assert!(matches!(answer, Answer::Accepted(_)), "{answer:?}");
     }
 }
 
 /// A master and a slave that follows it, and what the slave holds: ticket 1 filled, 2 waiting at the broker, and 3 on its way.
-struct Scene {
-    admin: Client,
+pub struct Scene {
+    pub admin: Client,
     master: Terminal,
-    slave: Terminal,
+    pub slave: Terminal,
 }
 
 impl Scene {
-    fn begin(desk: &Desk) -> Scene {
+    pub fn begin(desk: &Desk) -> Scene {
         let admin = desk.welcome("ann");
         let mut scene = Scene {
             master: Terminal::comes(&admin, Role::Master, "Demo_M"),
@@ -228,7 +228,7 @@ impl Scene {
     }
 
     #[track_caller]
-    fn opens(&mut self, ticket: u64, entry: Entry) {
+    pub fn opens(&mut self, ticket: u64, entry: Entry) {
         let answer = self.master.opens(ticket, entry);
         assert!(matches!(answer, Answer::Accepted(_)), "{answer:?}");
     }

@@ -249,7 +249,7 @@ impl World {
         #[cfg(test)]
         if let Some(serving) = &mut process.serving {
             serving.journal.skip_offline = self.mutant == Some(Mutant::OfflineSlaveSkipped);
-            serving.journal.forget_totals = self.mutant == Some(Mutant::SuccessiveShares);
+            serving.journal.forget_growth = self.mutant == Some(Mutant::GrowthForgotten);
         }
         self.processes.insert(number, process);
         if is_new {

@@ -6,11 +6,12 @@ use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 use tidehelm_events::account::{self, Account, CopyDecided, SignalTaken};
 use tidehelm_events::copy::Origin;
-use tidehelm_events::copy::book::{Copy, LegState};
+use tidehelm_events::copy::book::{Copy, Leg, LegState};
 use tidehelm_events::copy::settings::{Mapping, Mode, Overrides, SyncMode, Volume, WindDown};
 use tidehelm_events::envelope::Record;
 use tidehelm_events::event::Event;
 use tidehelm_events::id::{AccountId, Position, Role, StreamId};
+use tidehelm_events::money::Lots;
 use tidehelm_events::reason::{RuntimeStatus, Warning};
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::trade::{
@@ -28,8 +29,10 @@ pub struct Ledger {
     told: BTreeMap<Told, Change>,
     causes: BTreeMap<Position, Cause>,
     changes: BTreeMap<(Position, Ticket), Change>,
-    /// What the master had when a copy began and put in since, and what it has left.
-    totals: BTreeMap<(StreamId, AccountId, Ticket), (Decimal, Decimal)>,
+    /// What the master has left of a trade that is copied, and what the rule asks for beyond what was ordered.
+    totals: BTreeMap<Traded, Total>,
+    /// The part of what an order opened that the master's closes have left.
+    shares: BTreeMap<OrderId, Decimal>,
     deciding: Option<Deciding>,
     /// Orders whose positions are not what was asked for, or were closed for another reason than the master's.
     disturbed: BTreeSet<OrderId>,
@@ -43,6 +46,14 @@ pub struct Ledger {
     pub stops: u64,
     pub limits_hit: u64,
     pub wound_down: u64,
+}
+
+type Traded = (StreamId, AccountId, Ticket);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Total {
+    left: Decimal,
+    kept: Decimal,
 }
 
 /// What a decision rests on that is settled where its cause stands.
@@ -75,6 +86,8 @@ struct Expected {
     /// Orders that must be closed as a whole.
     all: BTreeSet<OrderId>,
     left_of: BTreeMap<OrderId, Decimal>,
+    /// What the rule asks for beyond what should be ordered, where this changes it.
+    kept: Option<Decimal>,
     why: &'static str,
 }
 
@@ -94,9 +107,10 @@ impl Ledger {
         self.released.contains(&order)
     }
 
-    /// What the master had since a copy began, and has left.
-    pub fn totals(&self, slave: &StreamId, master: &AccountId, ticket: Ticket) -> Option<(Decimal, Decimal)> {
-        self.totals.get(&(slave.clone(), master.clone(), ticket)).copied()
+    /// What should be left of a copy by what its orders opened and the master closed since.
+    pub fn due(&self, copy: &Copy, volume: fn(&Leg) -> Lots) -> Decimal {
+        let share = |leg: &Leg| self.shares.get(&leg.order).copied().unwrap_or(Decimal::ONE);
+        copy.legs.iter().map(|leg| volume(leg).get() * share(leg)).sum()
     }
 
     /// An order is about to be offered.
@@ -199,23 +213,22 @@ impl Ledger {
         };
         let key = (stream.clone(), decided.master.clone(), decided.ticket);
         let left = decided.master_left.get();
-        match (&decided.copy, self.totals.get_mut(&key)) {
-            (Some(_), _) => drop(self.totals.insert(key.clone(), (left, left))),
-            (None, Some((all, before))) => (*all, *before) = (*all + (left - *before).max(Decimal::ZERO), left),
-            (None, None) => {}
-        }
-        let all = self.totals.get(&key).map_or(left, |(all, _)| *all);
         let book = slave.slave_book.as_ref();
-        if let Some(copy) = book
-            .and_then(|book| book.copy(&decided.master, decided.ticket))
-            .filter(|copy| left > copy.master_left.get())
-        {
-            // What was closed before does not come back with the growth, which has a size of its own.
-            self.disturbed.extend(copy.legs.iter().map(|leg| leg.order));
+        let copy = book.and_then(|book| book.copy(&decided.master, decided.ticket));
+        let mut total = self.totals.get(&key).copied().filter(|_| decided.copy.is_none()).unwrap_or_default();
+        if left < total.left {
+            total.kept *= left / total.left;
+            for leg in copy.iter().flat_map(|copy| &copy.legs) {
+                *self.shares.entry(leg.order).or_insert(Decimal::ONE) *= left / total.left;
+            }
         }
-        let rule = Rule { truth, slave, cause, decided, all, now: record.recorded_at };
+        total.left = left;
+        let due = copy.map_or(Decimal::ZERO, |copy| self.due(copy, Leg::opened));
+        let rule = Rule { truth, slave, cause, decided, due, kept: total.kept, now: record.recorded_at };
         let change = self.changes.get(&(decided.signal, decided.ticket));
         let expected = change.map(|change| rule.expected(change)).unwrap_or_default();
+        total.kept = expected.kept.unwrap_or(total.kept);
+        self.totals.insert(key, total);
         self.deciding = Some(Deciding {
             slave: stream.clone(),
             at,
@@ -309,8 +322,10 @@ struct Rule<'a> {
     slave: &'a Account,
     cause: &'a Cause,
     decided: &'a CopyDecided,
-    /// All that the master had in the trade since the copy began.
-    all: Decimal,
+    /// What should be left of what was opened.
+    due: Decimal,
+    /// What was asked for before and not ordered.
+    kept: Decimal,
     now: Timestamp,
 }
 
@@ -335,15 +350,17 @@ impl Rule<'_> {
     fn resized(&self, copy: &Copy, now: Decimal) -> Expected {
         let before = copy.master_left.get();
         if now > before {
-            let opens = self.hindrance().is_none().then(|| self.size(now - before, &copy.symbol)).flatten();
-            let opens = opens.map(|lots| (lots, copy.symbol.clone(), copy.side));
-            let why = self.hindrance().unwrap_or("the trade grew");
-            return Expected { opens, why, ..Expected::default() };
+            if let Some(why) = self.hindrance() {
+                return Expected { why, ..Expected::default() };
+            }
+            let (lots, kept) = self.size(now - before, self.kept, &copy.symbol);
+            let opens = lots.map(|lots| (lots, copy.symbol.clone(), copy.side));
+            return Expected { opens, kept: Some(kept), why: "the trade grew", ..Expected::default() };
         }
         if now < before { self.shrunk(copy) } else { Expected { why: "as it was", ..Expected::default() } }
     }
 
-    /// Down to the share of what was opened that the master has left of what it ever had, in whole steps.
+    /// Down to the share of what was opened that the master's closes have left, in whole steps.
     fn shrunk(&self, copy: &Copy) -> Expected {
         let winding = self.slave.links.get(&self.decided.master).and_then(|link| link.winding);
         if matches!(winding, Some(WindDown::Keep | WindDown::CloseOnlyBySymbol)) {
@@ -351,23 +368,26 @@ impl Rule<'_> {
         }
         let left_of: BTreeMap<OrderId, Decimal> = copy.legs.iter().map(|leg| (leg.order, leg.left().get())).collect();
         let left: Decimal = left_of.values().sum();
-        let (all_lots, master_left) = (self.all, self.decided.master_left.get());
-        if master_left.is_zero() {
+        if self.decided.master_left.get().is_zero() {
             let there = copy.legs.iter().filter(|leg| leg.left().get() > Decimal::ZERO);
             let all = there.map(|leg| leg.order).collect();
-            return Expected { closes: (left, left), all, left_of, why: "the master has none left", opens: None };
+            return Expected {
+                closes: (left, left),
+                all,
+                left_of,
+                why: "the master has none left",
+                ..Expected::default()
+            };
         }
         if copy.legs.iter().any(|leg| leg.entry == Entry::Market && leg.state == LegState::Sent) {
             return Expected { why: "the opening is not answered yet", ..Expected::default() };
         }
-        let opened: Decimal = copy.legs.iter().map(|leg| leg.opened().get()).sum();
-        let share = opened * master_left / all_lots;
-        let most = (left - share).max(Decimal::ZERO);
+        let most = (left - self.due).max(Decimal::ZERO);
         let waits = copy.legs.iter().any(|leg| leg.entry != Entry::Market && leg.state != LegState::Open);
-        let steps = super::terminals::step(&copy.symbol) * Decimal::from(copy.legs.len() as u64);
-        let least = if waits { Decimal::ZERO } else { (most - steps).max(Decimal::ZERO) };
+        let step = super::terminals::step(&copy.symbol);
+        let least = if waits { Decimal::ZERO } else { (most - step).max(Decimal::ZERO) };
         let tiny = Decimal::new(1, 7);
-        Expected { closes: (least, most + tiny), left_of, why: "the master's share", opens: None, all: BTreeSet::new() }
+        Expected { closes: (least, most + tiny), left_of, why: "the master's share", ..Expected::default() }
     }
 
     fn entry(&self, trade: &Trade, lots: Decimal) -> Expected {
@@ -382,8 +402,9 @@ impl Rule<'_> {
         };
         let reversed = self.setting(|layer| layer.reverse).unwrap_or(false);
         let side = if reversed { trade.side.opposite() } else { trade.side };
-        let opens = self.size(lots, &symbol).map(|lots| (lots, symbol, side));
-        Expected { opens, why: "the master opened", ..Expected::default() }
+        let (lots, kept) = self.size(lots, Decimal::ZERO, &symbol);
+        let opens = lots.map(|lots| (lots, symbol, side));
+        Expected { opens, kept: Some(kept), why: "the master opened", ..Expected::default() }
     }
 
     /// Why nothing may be opened.
@@ -411,8 +432,9 @@ impl Rule<'_> {
         .find_map(|(holds, why)| holds.then_some(why))
     }
 
-    /// Times the factor, or so many; whole steps, not more than the largest; none below the smallest.
-    fn size(&self, lots: Decimal, symbol: &Symbol) -> Option<Decimal> {
+    /// Times the factor, or so many, and what was kept before; whole steps, not more than the largest; none below the smallest. And
+    /// what is kept then: nothing of what is above the largest.
+    fn size(&self, lots: Decimal, kept: Decimal, symbol: &Symbol) -> (Option<Decimal>, Decimal) {
         let asked = match self.setting(|layer| layer.volume) {
             None => lots,
             Some(Volume::Multiplier(factor)) => lots * factor.get(),
@@ -420,8 +442,13 @@ impl Rule<'_> {
             Some(other) => unreachable!("the world does not set {other:?}"),
         };
         let step = super::terminals::step(symbol);
-        let whole = (asked / step).floor() * step;
-        (whole >= step).then(|| whole.min(Decimal::from(50)))
+        let due = kept + asked;
+        let (whole, most) = ((due / step).floor() * step, Decimal::from(50));
+        match whole {
+            whole if whole < step => (None, due),
+            whole if whole > most => (Some(most), Decimal::ZERO),
+            whole => (Some(whole), due - whole),
+        }
     }
 
     /// Without what the master's broker adds, mapped, and with what the slave's adds.
@@ -449,5 +476,5 @@ impl Rule<'_> {
 }
 
 fn over(copy: &Copy) -> bool {
-    copy.legs.iter().all(|leg| leg.state == LegState::Over)
+    !copy.legs.is_empty() && copy.legs.iter().all(|leg| leg.state == LegState::Over)
 }

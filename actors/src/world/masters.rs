@@ -39,8 +39,12 @@ impl World {
         self.agenda.plan(self.now + pause, Happening::Trade { terminal });
         let burst = if self.rng.permille(50) { 6 } else { 1 };
         for _ in 0..burst {
-            if let Some(change) = self.change(terminal) {
-                self.changed(terminal, change);
+            let Some(change) = self.change(terminal) else { continue };
+            let grows = matches!(change, Change::Modify { lots: Some(_), .. });
+            let ticket = change.ticket();
+            self.changed(terminal, change);
+            if grows && self.rng.permille(500) {
+                self.grow_on(terminal, ticket);
             }
         }
         self.converse(terminal);
@@ -56,11 +60,7 @@ impl World {
         let ticket = trade.ticket;
         let level = |world: &mut World| world.rng.permille(600).then(|| world.price());
         Some(match (self.rng.below(10), trade.entry) {
-            (0, Entry::Market) => {
-                let lots = Some(lots(trade.lots.get() + Decimal::new(self.rng.between(1, 200), 2)));
-                self.counts.growths += 1;
-                Change::Modify { ticket, price: None, sl: trade.sl, tp: trade.tp, lots }
-            }
+            (0, Entry::Market) => self.grow(&trade, 200),
             (0..=2, Entry::Limit | Entry::Stop) => {
                 Change::Modify { ticket, price: Some(self.price()), sl: trade.sl, tp: trade.tp, lots: None }
             }
@@ -74,6 +74,21 @@ impl World {
             }
             _ => Change::Close { ticket, ratio: None, remaining: None, price: None },
         })
+    }
+
+    /// A position that grew goes on in steps of which most are too small for a slave.
+    fn grow_on(&mut self, terminal: usize, ticket: Ticket) {
+        for _ in 0..6 {
+            let Some(trade) = self.terminals[terminal].master.trades.get(&ticket).cloned() else { return };
+            let change = self.grow(&trade, 20);
+            self.changed(terminal, change);
+        }
+    }
+
+    fn grow(&mut self, trade: &Trade, most: i64) -> Change {
+        let lots = Some(lots(trade.lots.get() + Decimal::new(self.rng.between(1, most), 2)));
+        self.counts.growths += 1;
+        Change::Modify { ticket: trade.ticket, price: None, sl: trade.sl, tp: trade.tp, lots }
     }
 
     fn open(&mut self, terminal: usize) -> Change {

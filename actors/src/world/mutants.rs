@@ -64,8 +64,8 @@ mutants! {
     ExecutedIdsForgotten,
     /// A terminal lets closes run out.
     LateCloseExpires,
-    /// A close is worked out from what is left instead of from all.
-    SuccessiveShares,
+    /// What a growth was too small for is not kept for the next one.
+    GrowthForgotten,
     /// The desk takes a signal with the number that it expects.
     SignalGapAccepted,
     /// A slave gets the orders of accounts that begin with its name.

@@ -131,6 +131,7 @@ impl Reference {
             | Event::OrderIssued(_)
             | Event::OrderAnswered(_)
             | Event::StopTaken(_)
+            | Event::NumbersSkipped(_)
             | Event::DayStarted(_) => {}
         }
     }

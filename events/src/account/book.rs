@@ -2,7 +2,8 @@
 
 use super::event::{CopyDecided, Drift, Event, OrderAnswered, SignalTaken, StateHash};
 use crate::copy::book::{Copy, Leg, LegState, minus, plus};
-use crate::copy::{Origin, Rule};
+use crate::copy::settings::Mode;
+use crate::copy::{Layer, Origin, Rule, Step};
 use crate::id::AccountId;
 use crate::money::Lots;
 use crate::stream::Stamp;
@@ -10,10 +11,12 @@ use crate::trade::hash::state_hash;
 use crate::trade::{Change, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Ticket, Trade};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Results of so many past orders are known: a repeat of one is told from a stranger.
 pub const ANSWERED_MAX: usize = 256;
+/// So many positions that were left to their owner are told from strangers.
+pub const RELEASED_MAX: usize = 1_000;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MasterBook {
@@ -104,8 +107,22 @@ pub struct SlaveBook {
     pub snapshot_wanted: bool,
     /// How often in a row a copy was corrected without success, so that it is not tried for ever.
     pub corrections: BTreeMap<OrderId, u8>,
-    /// Copies whose close was held back on purpose: because the link was off, or until the master has nothing left in the symbol.
-    pub withheld: BTreeSet<(AccountId, Ticket)>,
+    /// Orders whose positions were left to their owner when a link ended, oldest first; with their tickets where those are known.
+    pub released: VecDeque<(OrderId, Option<Ticket>)>,
+    /// Copies whose close was held back on purpose, and until when.
+    pub withheld: BTreeMap<AccountId, BTreeMap<Ticket, Until>>,
+}
+
+/// What a close waits for that was held back on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// The link is on and connected again.
+    Link,
+    /// The mode is not off any more that the group, the master or the desk set.
+    Mode,
+    /// The master has nothing left in the symbol.
+    Symbol,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -162,9 +179,10 @@ impl SlaveBook {
         }
         let Some(copies) = self.copies.get_mut(&decided.master) else { return };
         if let Some(copy) = copies.get_mut(&decided.ticket) {
-            (copy.master_lots, copy.master_left) = (decided.master_lots, decided.master_left);
-            if matches!(decided.plan.rule, Rule::ClosesOff | Rule::WaitsForSymbol) {
-                self.withheld.insert((decided.master.clone(), decided.ticket));
+            copy.follow(decided.master_lots, decided.master_left);
+            copy.keep(decided.plan.asked);
+            if let Some(until) = until(decided) {
+                self.withheld.entry(decided.master.clone()).or_default().insert(decided.ticket, until);
             }
         }
         self.tidy(&decided.master, decided.ticket, !decided.orders.is_empty());
@@ -184,6 +202,7 @@ impl SlaveBook {
             Instruction::Open { entry, lots, price, sl, tp, .. } => {
                 (copy.price, copy.sl, copy.tp) = (*price, *sl, *tp);
                 copy.legs.push(Leg::sent(order.id, *entry, *lots));
+                copy.ordered(*lots);
             }
             Instruction::Modify { price, sl, tp, .. } => {
                 copy.price = price.unwrap_or(copy.price);
@@ -194,8 +213,16 @@ impl SlaveBook {
                     let all = leg.opened();
                     leg.told_to_close = lots.map_or(all, |lots| plus([leg.told_to_close, lots]).min(all));
                 }
-                self.withheld.remove(&(master.clone(), ticket));
+                self.release(master, ticket);
             }
+        }
+    }
+
+    fn release(&mut self, master: &AccountId, ticket: Ticket) {
+        let Some(tickets) = self.withheld.get_mut(master) else { return };
+        tickets.remove(&ticket);
+        if tickets.is_empty() {
+            self.withheld.remove(master);
         }
     }
 
@@ -235,6 +262,23 @@ impl SlaveBook {
         self.tidy(&master, ticket, false);
     }
 
+    /// Numbering goes on above what the terminal knows. What is outstanding gets new numbers; what its own number names is withdrawn.
+    pub(super) fn skip(&mut self, through: u64) {
+        self.order_seq = self.order_seq.max(through);
+        self.agreed = None;
+        self.corrections.clear();
+        for order in std::mem::take(&mut self.outbox).into_values().filter(|order| !order.is_own()) {
+            self.order_seq += 1;
+            self.outbox.insert(self.order_seq, Order { seq: self.order_seq, ..order });
+        }
+        let legs: Vec<OrderId> =
+            self.all_copies().flat_map(|(_, _, copy)| copy.legs.iter().map(|leg| leg.order)).collect();
+        let closing: BTreeMap<OrderId, Closing> = legs.into_iter().map(|order| (order, self.closing(order))).collect();
+        for leg in self.copies.values_mut().flat_map(BTreeMap::values_mut).flat_map(|copy| &mut copy.legs) {
+            leg.told_to_close = closing.get(&leg.order).map_or(leg.told_to_close, |still| still.told(leg));
+        }
+    }
+
     /// What the terminal was told of a leg and has not answered yet.
     fn closing(&self, of: OrderId) -> Closing {
         let mut closing = Closing::default();
@@ -266,7 +310,11 @@ impl SlaveBook {
             if drift.found == Lots::ZERO {
                 over(leg);
             } else {
-                leg.filled = plus([leg.closed, drift.found]);
+                // Less than thought was closed by somebody; more was opened.
+                match drift.found < leg.held() {
+                    true => leg.closed = minus(leg.filled, drift.found),
+                    false => leg.filled = plus([leg.closed, drift.found]),
+                }
                 leg.told_to_close = leg.told_to_close.min(leg.filled).max(leg.closed);
                 leg.state = LegState::Open;
             }
@@ -274,11 +322,14 @@ impl SlaveBook {
         }
     }
 
-    /// A link has ended: what is left of its copies is nobody's any more.
+    /// A link has ended: what is left of its copies is their owner's.
     pub(super) fn forget(&mut self, master: &AccountId) {
         let gone = self.copies.remove(master).unwrap_or_default();
+        let left = gone.values().flat_map(|copy| &copy.legs).filter(|leg| leg.state != LegState::Over);
+        self.released.extend(left.map(|leg| (leg.order, leg.ticket)));
+        self.released.drain(..self.released.len().saturating_sub(RELEASED_MAX));
         self.corrections.retain(|order, _| gone.values().all(|copy| copy.leg(*order).is_none()));
-        self.withheld.retain(|(of, _)| of != master);
+        self.withheld.remove(master);
     }
 
     /// A copy is forgotten when neither side has anything left of it.
@@ -290,11 +341,21 @@ impl SlaveBook {
             && let Some(gone) = copies.remove(&ticket)
         {
             self.corrections.retain(|order, _| gone.leg(*order).is_none());
-            self.withheld.remove(&(master.clone(), ticket));
+            if copies.is_empty() {
+                self.copies.remove(master);
+            }
+            self.release(master, ticket);
         }
-        if copies.is_empty() {
-            self.copies.remove(master);
-        }
+    }
+}
+
+fn until(decided: &CopyDecided) -> Option<Until> {
+    let of_others = |step: &Step| matches!(step, Step::Link { mode: Mode::Off, from, .. } if *from < Layer::Link);
+    match decided.plan.rule {
+        Rule::WaitsForSymbol => Some(Until::Symbol),
+        Rule::ClosesOff if decided.plan.steps.iter().any(of_others) => Some(Until::Mode),
+        Rule::ClosesOff => Some(Until::Link),
+        _ => None,
     }
 }
 
@@ -325,6 +386,14 @@ struct Closing {
     all: bool,
 }
 
+impl Closing {
+    /// What will be closed of the leg once all of that has happened.
+    fn told(&self, leg: &Leg) -> Lots {
+        let told = if self.all { leg.opened() } else { plus([leg.closed, self.lots]).min(leg.opened()) };
+        told.max(leg.closed)
+    }
+}
+
 fn closed(copy: &mut Copy, of: OrderId, lots: Option<Lots>, result: &OrderResult, still: &Closing) {
     let Some(leg) = copy.legs.iter_mut().find(|leg| leg.order == of) else { return };
     match result.outcome {
@@ -345,8 +414,7 @@ fn closed(copy: &mut Copy, of: OrderId, lots: Option<Lots>, result: &OrderResult
         Outcome::Rejected | Outcome::Expired | Outcome::Placed => {}
         Outcome::Unknown => leg.state = LegState::Unknown,
     }
-    let told = if still.all { leg.opened() } else { plus([leg.closed, still.lots]).min(leg.opened()) };
-    leg.told_to_close = told.max(leg.closed);
+    leg.told_to_close = still.told(leg);
 }
 
 /// Nothing of it is left, whoever closed it.

@@ -11,7 +11,7 @@ use crate::id::{AccountId, Position, Version};
 use crate::reason::{RuntimeStatus, Warnings};
 use crate::time::Timestamp;
 use crate::trade::hash::state_hash;
-use crate::trade::{Affixes, Change, Contract, OrderId, OrderResult, Stamps, Ticket, Trade};
+use crate::trade::{Affixes, Change, Contract, Holding, OrderId, OrderResult, Stamps, Ticket, Trade};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -71,7 +71,7 @@ pub enum Command {
         durable_at: Option<Timestamp>,
         sent_at: Option<Timestamp>,
     },
-    /// A slave's terminal says how far it has come.
+    /// A slave's terminal says how far it has come: the highest number of an order that it knows, or up to which all are done.
     Ack {
         order_seq: u64,
     },
@@ -85,9 +85,11 @@ pub enum Command {
     NoteMaster(MasterNote),
     /// The desk tells a slave what its master did; or what it had open, when they were connected for the first time.
     Copy(Arc<[SignalNote]>),
-    /// The master's group is gone.
+    /// The master's group is gone; what it and the master's account had set.
     NoteGroupRemoved {
         master: AccountId,
+        group: Box<Overrides>,
+        settings: Option<Box<Overrides>>,
     },
     /// Somebody pressed STOP.
     Stop {
@@ -161,6 +163,7 @@ pub struct MasterSide {
     pub funds: Option<Funds>,
     pub currency: String,
     pub affixes: Affixes,
+    pub holding: Holding,
     /// Of the trade's symbol.
     pub contract: Option<Contract>,
     pub others_in_symbol: u32,
@@ -172,6 +175,7 @@ impl MasterSide {
             funds: self.funds,
             currency: &self.currency,
             affixes: &self.affixes,
+            holding: self.holding,
             contract: self.contract.as_ref(),
             others_in_symbol: self.others_in_symbol,
         }

@@ -23,6 +23,16 @@ impl Stream for Account {
     type Refusal = Refusal;
 
     fn decide(&self, command: Command, seen: &Seen<'_>) -> Result<Decision<Event>, Refusal> {
+        self.decide_one(command, seen).map(|decision| self.with_withheld(decision, seen))
+    }
+
+    fn evolve(&mut self, event: &Event, at: &Stamp) {
+        self.remember(event, at);
+    }
+}
+
+impl Account {
+    fn decide_one(&self, command: Command, seen: &Seen<'_>) -> Result<Decision<Event>, Refusal> {
         let events = match command {
             Command::Heartbeat(heartbeat) => return self.heartbeat(heartbeat, seen),
             Command::Signal(signal) => return self.signal(*signal),
@@ -31,9 +41,12 @@ impl Stream for Account {
             Command::Result { result, durable_at, sent_at } => {
                 return self.result(*result, (durable_at, sent_at), seen);
             }
+            Command::Ack { order_seq } => return Ok(self.ack(order_seq, seen)),
             Command::Stop { degree, stop } => return Ok(self.stop(degree, stop, seen)),
             Command::Unlink { master, wind_down, expected } => return self.unlink(&master, wind_down, expected, seen),
-            Command::NoteGroupRemoved { master } => return Ok(self.note_group_removed(&master, seen)),
+            Command::NoteGroupRemoved { master, group, settings } => {
+                return Ok(self.note_group_removed(&master, (&group, settings.as_deref()), seen));
+            }
             Command::Register(registered) => self.register(*registered)?,
             Command::Unregister => self.unregister()?,
             Command::SetIntent { enabled } => self.set_intent(enabled, seen)?,
@@ -49,7 +62,6 @@ impl Stream for Account {
             Command::ChangeLink { master, settings, enabled, expected } => {
                 self.change_link(master, settings, enabled, expected, seen)?
             }
-            Command::Ack { order_seq } => self.ack(order_seq),
             Command::Rearm(rearm) => self.rearm(*rearm)?,
             Command::Quote(quote) => return self.quote(quote),
             Command::CheckSilence => self.check_silence(seen),
@@ -58,12 +70,6 @@ impl Stream for Account {
         Ok(self.with_status(events, Vec::new(), seen))
     }
 
-    fn evolve(&mut self, event: &Event, at: &Stamp) {
-        self.remember(event, at);
-    }
-}
-
-impl Account {
     /// Most heartbeats change nothing that the status depends on; they cost their own record and no evaluation.
     fn heartbeat(&self, heartbeat: HeartbeatSeen, seen: &Seen<'_>) -> Result<Decision<Event>, Refusal> {
         if self.identity.is_none() {
@@ -210,7 +216,7 @@ impl Account {
 
     fn remove_group(&self) -> Result<Vec<Event>, Refusal> {
         match &self.group {
-            Some(_) => Ok(vec![Event::GroupRemoved(GroupRemoved {})]),
+            Some(group) => Ok(vec![Event::GroupRemoved(GroupRemoved { settings: group.settings.clone() })]),
             None => Err(Refusal::GroupUnknown),
         }
     }
@@ -342,6 +348,7 @@ impl Event {
                 | Event::OrderIssued(_)
                 | Event::OrderAnswered(_)
                 | Event::StopTaken(_)
+                | Event::NumbersSkipped(_)
                 | Event::QuoteSeen(_)
         )
     }

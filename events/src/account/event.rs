@@ -76,6 +76,8 @@ events! {
         OrderAnswered(OrderAnswered) = 242 "order_answered" v 1 Business;
         /// STOP reached this slave.
         StopTaken(StopTaken) = 243 "stop_taken" v 1 Business;
+        /// A terminal knows higher order numbers than the log: numbering goes on above them.
+        NumbersSkipped(NumbersSkipped) = 244 "order_numbers_skipped" v 1 Business;
         /// A trading day of the account began; what its limits are measured from.
         DayStarted(TradingDayStarted) = 250 "trading_day_started" v 1 Business;
         /// A limit of the account is nearly used up.
@@ -244,7 +246,10 @@ macro_rules! payloads {
 payloads! {
     GroupCreated { name: String, settings: Box<Overrides> }
     GroupChanged { name: String, settings: Box<Overrides> }
-    GroupRemoved {}
+    GroupRemoved {
+        /// As they were: what becomes of the copies goes by them, too.
+        settings: Box<Overrides>,
+    }
     LinkSwitched { master: AccountId, enabled: bool }
     LinkChanged { master: AccountId, settings: Box<Overrides> }
     LinkEnded { master: AccountId }
@@ -298,6 +303,11 @@ payloads! {
         sent_at: Option<Timestamp>,
     }
     StopTaken { degree: StopDegree, orders: u32 }
+    NumbersSkipped {
+        /// The highest number that the terminal knows. Orders that are outstanding get the next ones, in their order; but those that
+        /// their own number names are withdrawn, since the terminal may know another one by that name.
+        through: u64,
+    }
     /// What a terminal has of an order's position.
     Drift { order: OrderId, ticket: Option<Ticket>, expected: Lots, found: Lots }
 }

@@ -91,18 +91,25 @@ impl Account {
         seen: &Seen<'_>,
     ) -> Result<Decision<Event>, Refusal> {
         self.expected_link(master, expected)?;
+        let wind_down = wind_down.unwrap_or_else(|| self.effective(master, None, None, seen).wind_down.get());
         Ok(self.end_link(master, wind_down, seen))
     }
 
-    pub(super) fn note_group_removed(&self, master: &AccountId, seen: &Seen<'_>) -> Decision<Event> {
-        match self.member(master) {
-            Some(_) => self.end_link(master, None, seen),
-            None => Decision::nothing(),
+    /// As the settings say at every level, those of the group that is gone included.
+    pub(super) fn note_group_removed(
+        &self,
+        master: &AccountId,
+        (group, of_master): (&Overrides, Option<&Overrides>),
+        seen: &Seen<'_>,
+    ) -> Decision<Event> {
+        if self.member(master).is_none() {
+            return Decision::nothing();
         }
+        let wind_down = self.effective(master, Some(group), of_master, seen).wind_down.get();
+        self.end_link(master, wind_down, seen)
     }
 
-    fn end_link(&self, master: &AccountId, wind_down: Option<WindDown>, seen: &Seen<'_>) -> Decision<Event> {
-        let wind_down = wind_down.unwrap_or_else(|| self.effective(master, None, None, seen).wind_down.get());
+    fn end_link(&self, master: &AccountId, wind_down: WindDown, seen: &Seen<'_>) -> Decision<Event> {
         let done = self.slave_book.as_ref().is_none_or(|book| book.is_done_with(master));
         let mut events = vec![Event::LinkRemoved(LinkRemoved { master: master.clone(), wind_down })];
         if wind_down == WindDown::Keep || done {

@@ -1,10 +1,12 @@
 //! What a slave does about its masters' trades, and what its terminal says of it.
 
-use super::book::SlaveBook;
-use super::command::{Refusal, SignalNote, Snapshot, SnapshotTrade};
+use super::book::{SlaveBook, Until};
+use super::command::{Refusal, SignalNote, Snapshot};
+use super::compare::{Compared, compare};
 use super::event::*;
+use super::protection::Action;
 use super::state::{Account, Figures, Link};
-use crate::copy::book::{Copy, Leg, LegState, minus, plus};
+use crate::copy::book::{Copy, LegState, minus, plus};
 use crate::copy::settings::{Effective, Layer, Mode, Overrides, WindDown, resolve};
 use crate::copy::{Ask, Block, Exposure, LinkFacts, Origin, Rule, SlaveFacts, StopDegree, wind};
 use crate::copy::{plan, symbol};
@@ -15,10 +17,9 @@ use crate::reason::{RuntimeStatus, Warning};
 use crate::stream::{Decision, Seen, Stamp};
 use crate::time::Timestamp;
 use crate::trade::{
-    Affixes, Change, Contract, Holding, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Side, Stamps,
-    Symbol, Ticket,
+    Affixes, Change, Contract, Holding, Instruction, Order, OrderId, OrderReason, OrderResult, Outcome, Stamps, Symbol,
+    Ticket,
 };
-use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -27,6 +28,9 @@ const CORRECTIONS_MAX: u8 = 5;
 const ERROR_MAX: usize = 200;
 /// No change of one trade makes more orders than this for its own copy.
 const ORDERS_A_CHANGE_MAX: u32 = 500;
+
+/// No terminal has had more orders than this; and own orders are named by their number in 32 bits.
+const ORDER_SEQ_MAX: u64 = 1 << 31;
 
 /// Names the orders that a slave's own state causes; with its order numbers, which are never given twice.
 const OWN_ORDERS: Uuid = Uuid::from_u128(0x3b0c_9a44_5d1e_4c0f_8d27_6f2e_11aa_70c3);
@@ -80,6 +84,7 @@ impl Account {
             None => note.master_left,
         };
         let instructions = std::mem::take(&mut plan.instructions);
+        let begins = plan.begins.take();
         let orders: Vec<OrderId> =
             (0..instructions.len()).map(|at| OrderId::derive(note.cause, &self.id, note.index + at as u32)).collect();
         issue.decision.events.push(Event::CopyDecided(CopyDecided {
@@ -91,7 +96,7 @@ impl Account {
             orders: orders.clone(),
             master_lots,
             master_left: note.master_left,
-            copy: if copy.is_none() { begun(note, &instructions).map(Box::new) } else { None },
+            copy: begins,
         }));
         let reason = if note.origin == Origin::Signal { OrderReason::Signal } else { OrderReason::Sync };
         let deadline = plan::deadline(&settings, seen.now);
@@ -264,7 +269,10 @@ impl Account {
         if let Some((master, ticket)) = concerned {
             let mut small = book.about(&master, ticket);
             small.follow(&issue.decision.events);
-            self.settle(&small, &master, ticket, seen, &mut issue);
+            // What an older log thinks of a copy may be done already: its terminal says first what it holds.
+            if !self.noticed.has(Warning::LogBehindTerminal) {
+                self.settle(&small, &master, ticket, seen, &mut issue);
+            }
             let mut others = book.copies.get(&master).into_iter().flatten().filter(|(other, _)| **other != ticket);
             let ended = small.is_done_with(&master) && others.all(|(_, copy)| copy.is_over());
             if ended && self.links.get(&master).is_some_and(|link| link.winding.is_some()) {
@@ -303,7 +311,7 @@ impl Account {
 
     /// Once nothing is under way for a copy, what is more than it should be is closed; where everything is to go, all of it.
     fn settle(&self, book: &SlaveBook, master: &AccountId, ticket: Ticket, seen: &Seen<'_>, issue: &mut Issue<'_>) {
-        if book.is_under_way(master, ticket) || book.withheld.contains(&(master.clone(), ticket)) {
+        if book.is_under_way(master, ticket) || self.withholds(book, master, ticket, seen) {
             return;
         }
         let Some(copy) = book.copy(master, ticket) else { return };
@@ -312,7 +320,12 @@ impl Account {
         let without_master = Copy { master_left: Lots::ZERO, ..copy.clone() };
         let copy = if all { &without_master } else { copy };
         let contract = self.identity.as_ref().and_then(|identity| identity.contracts.get(&copy.symbol));
-        let instructions = wind::settle(copy, contract);
+        let mut instructions = wind::settle(copy, contract);
+        if self.cancels(winding, seen) {
+            let known: BTreeSet<OrderId> = instructions.iter().map(target).collect();
+            let waiting = wind::cancel_pending([((), copy)]).into_iter().map(|(_, instruction)| instruction);
+            instructions.extend(waiting.filter(|instruction| !known.contains(&target(instruction))));
+        }
         if instructions.is_empty() {
             return;
         }
@@ -329,13 +342,52 @@ impl Account {
         }
     }
 
+    /// What waits for its price is to go, too: after STOP, at the end of a link, or by a limit of the account.
+    fn cancels(&self, winding: Option<WindDown>, seen: &Seen<'_>) -> bool {
+        let limited = self.protection.as_ref().and_then(|protection| protection.blocks());
+        seen.stopped >= Some(StopDegree::Cancel)
+            || matches!(winding, Some(WindDown::CloseOnlyByPosition | WindDown::CloseOnlyBySymbol))
+            || limited.is_some_and(|block| block.action > Action::BlockEntry)
+    }
+
+    /// The close of the copy is held back on purpose, and still is.
+    fn withholds(&self, book: &SlaveBook, master: &AccountId, ticket: Ticket, seen: &Seen<'_>) -> bool {
+        let Some(until) = book.withheld.get(master).and_then(|tickets| tickets.get(&ticket)) else { return false };
+        let Some(link) = self.links.get(master).filter(|_| *until == Until::Link) else { return true };
+        let settings = self.effective(master, None, None, seen);
+        let (wanted, mode) = (settings.closes_when_off, settings.mode);
+        let off = mode.get() == Mode::Off && mode.from >= Layer::Link;
+        let on = link.enabled && self.status_for_entries(link) == RuntimeStatus::Connected && !off;
+        let passes = wanted.get() && wanted.from >= Layer::Link;
+        !on && !passes && link.winding.is_none()
+    }
+
+    /// Adds the closes that were held back while a link was off, where that has ended with these events.
+    pub(super) fn with_withheld(&self, mut decision: Decision<Event>, seen: &Seen<'_>) -> Decision<Event> {
+        let waits =
+            |book: &SlaveBook| book.withheld.values().flat_map(BTreeMap::values).any(|until| *until == Until::Link);
+        let telemetry = |event: &Event| matches!(event, Event::HeartbeatSeen(_) | Event::QuoteSeen(_));
+        if !self.slave_book.as_deref().is_some_and(waits) || decision.events.iter().all(telemetry) {
+            return decision;
+        }
+        let (mut next, at) = (self.clone(), unplaced(self, seen));
+        decision.events.iter().for_each(|event| next.remember(event, &at));
+        let Some(book) = next.slave_book.as_deref() else { return decision };
+        let mut issue = Issue::new(&next, book, seen);
+        for (master, tickets) in &book.withheld {
+            tickets.keys().for_each(|ticket| next.settle(book, master, *ticket, seen, &mut issue));
+        }
+        decision.events.extend(issue.decision.events);
+        decision.effects.extend(issue.decision.effects);
+        decision
+    }
+
     /// What the terminal has against what we think it has. Orders that are under way are left alone: their results are to come.
     pub(super) fn slave_snapshot(&self, snapshot: &Snapshot, seen: &Seen<'_>) -> Decision<Event> {
         let new = SlaveBook::default();
         let book = self.slave_book.as_deref().unwrap_or(&new);
-        let netting = self.identity.as_ref().is_some_and(|identity| identity.holding == Holding::Netting);
-        let seen_there = if netting { compare_netting(book, snapshot) } else { compare_hedging(book, snapshot) };
-        let (drifted, unknown) = seen_there;
+        let holding = self.identity.as_ref().map_or(Holding::Hedging, |identity| identity.holding);
+        let Compared { drifted, unknown, odd } = compare(book, holding, snapshot);
         let changed = drifted.iter().any(|drift| drift.found > Lots::ZERO);
         let mut issue = Issue::new(self, book, seen);
         issue.decision.effects.push(Effect::SnapshotDone { stream: self.stream() });
@@ -366,11 +418,12 @@ impl Account {
             Warning::UnknownPosition,
             format!("{} positions that no order of the desk opened: {strangers}", unknown.len()),
         ));
-        decision.events.extend(raise(
-            changed,
-            Warning::VolumeDrift,
-            "copies have another volume than the desk thought".into(),
-        ));
+        let which = odd.iter().take(5).map(Symbol::as_str).collect::<Vec<_>>().join(", ");
+        let why = match odd.is_empty() {
+            true => "copies have another volume than the desk thought".into(),
+            false => format!("{which}: the position is not what its copies are together; look at it by hand"),
+        };
+        decision.events.extend(raise(changed || !odd.is_empty(), Warning::VolumeDrift, why));
         let unproven = next.all_copies().any(|(_, _, copy)| copy.legs.iter().any(|leg| leg.state == LegState::Unknown));
         if !unproven {
             decision.events.extend(self.clear(Warning::OrderUnproven));
@@ -379,15 +432,32 @@ impl Account {
         self.finish(decision, seen)
     }
 
-    /// A terminal that has done orders which the log does not have: the log is an older copy of itself.
-    pub(super) fn ack(&self, order_seq: u64) -> Vec<Event> {
-        let ours = self.slave_book.as_ref().map_or(0, |book| book.order_seq);
-        if order_seq <= ours {
-            return vec![];
+    /// A terminal that knows orders which the log does not have: the log is an older copy of itself. No number and no name of the
+    /// orders that were lost is given again. What was withdrawn comes again by the snapshot, as far as it is still wanted.
+    pub(super) fn ack(&self, order_seq: u64, seen: &Seen<'_>) -> Decision<Event> {
+        let new = SlaveBook::default();
+        let book = self.slave_book.as_deref().unwrap_or(&new);
+        let ours = book.order_seq;
+        if self.role != Role::Slave || order_seq <= ours {
+            return Decision::nothing();
         }
         let why =
-            format!("the terminal has done order {order_seq}, the log ends at {ours}: was an older backup restored?");
-        self.warn(Warning::LogBehindTerminal, why)
+            format!("the terminal knows order {order_seq}, the log ends at {ours}: was an older backup restored?");
+        let mut events = self.warn(Warning::LogBehindTerminal, why);
+        let mut effects = Vec::new();
+        if order_seq <= ORDER_SEQ_MAX {
+            events.push(Event::NumbersSkipped(NumbersSkipped { through: order_seq }));
+            let mut next = book.clone();
+            next.skip(order_seq);
+            let stream = || self.stream();
+            let done =
+                |(seq, order): (&u64, &Order)| Effect::OrderDone { stream: stream(), order: order.id, seq: *seq };
+            effects.extend(book.outbox.iter().map(done));
+            let due = |order: Order| Effect::OrderDue { stream: stream(), order: Box::new(order) };
+            effects.extend(next.outbox.into_values().map(due));
+            effects.push(Effect::SnapshotDue { stream: stream() });
+        }
+        self.with_status(events, effects, seen)
     }
 
     pub(crate) fn stop(&self, degree: StopDegree, stop: Uuid, seen: &Seen<'_>) -> Decision<Event> {
@@ -463,6 +533,7 @@ impl SlaveBook {
                 Event::CopyDecided(_) | Event::OrderIssued(_) | Event::OrderAnswered(_) => self.remember(event, &at),
                 Event::SnapshotTaken(snapshot) => self.correct(&snapshot.drifted, snapshot.agreed),
                 Event::LinkEnded(ended) => self.forget(&ended.master),
+                Event::NumbersSkipped(skipped) => self.skip(skipped.through),
                 _ => {}
             }
         }
@@ -485,7 +556,12 @@ impl SlaveBook {
                 .collect(),
             copies,
             corrections: self.corrections.clone(),
-            withheld: self.withheld.iter().filter(|(of, at)| (of, *at) == (master, ticket)).cloned().collect(),
+            withheld: self
+                .withheld
+                .get_key_value(master)
+                .into_iter()
+                .map(|(of, held)| (of.clone(), held.clone()))
+                .collect(),
             ..SlaveBook::default()
         }
     }
@@ -502,24 +578,6 @@ fn exposure(book: &SlaveBook) -> Exposure {
     let mut exposure = Exposure::default();
     book.all_copies().for_each(|(_, _, copy)| exposure.add(copy));
     exposure
-}
-
-/// The copy that these orders begin, before the first of them is given.
-fn begun(note: &SignalNote, instructions: &[Instruction]) -> Option<Copy> {
-    instructions.iter().find_map(|instruction| match instruction {
-        Instruction::Open { symbol, side, price, sl, tp, .. } => Some(Copy {
-            symbol: symbol.clone(),
-            side: *side,
-            // What went before the copy began is none of its business.
-            master_lots: note.master_left,
-            master_left: note.master_left,
-            price: *price,
-            sl: *sl,
-            tp: *tp,
-            legs: Vec::new(),
-        }),
-        Instruction::Modify { .. } | Instruction::Close { .. } => None,
-    })
 }
 
 /// All copies of a slave, as the copy engine takes them.
@@ -584,89 +642,6 @@ fn target(instruction: &Instruction) -> OrderId {
 
 fn unplaced(account: &Account, seen: &Seen<'_>) -> Stamp {
     Stamp { position: Position(0), version: account.revision, received_at: seen.received_at, recorded_at: seen.now }
-}
-
-/// Each order's position by itself.
-fn compare_hedging(book: &SlaveBook, snapshot: &Snapshot) -> (Vec<Drift>, Vec<Ticket>) {
-    let mut drifted = Vec::new();
-    let mut known: BTreeSet<Ticket> = BTreeSet::new();
-    for (master, ticket, copy) in book.all_copies() {
-        let busy = book.is_under_way(master, ticket);
-        for leg in &copy.legs {
-            let there = snapshot.trades.iter().find(|shown| {
-                shown.order == Some(leg.order) || (leg.ticket.is_some() && leg.ticket == Some(shown.trade.ticket))
-            });
-            known.extend(there.map(|shown| shown.trade.ticket));
-            if busy || leg.state == LegState::Sent {
-                continue;
-            }
-            let expected = leg.held();
-            let ticket = there.map(|shown| shown.trade.ticket);
-            let pending = there.is_some_and(|shown| shown.trade.entry.is_pending());
-            let found = there.filter(|_| !pending).map_or(Lots::ZERO, |shown| shown.trade.lots);
-            let as_thought = match leg.state {
-                LegState::Pending => pending,
-                LegState::Unknown => false,
-                // What was filled waits no more: the snapshot is older than that.
-                LegState::Open if pending => true,
-                LegState::Open | LegState::Over | LegState::Sent => found == expected,
-            };
-            if !as_thought {
-                drifted.push(Drift { order: leg.order, ticket, expected, found });
-            }
-        }
-    }
-    let stranger = |ticket: &Ticket| !known.contains(ticket);
-    (drifted, snapshot.trades.iter().map(|shown| shown.trade.ticket).filter(stranger).collect())
-}
-
-/// One position a symbol: it is compared with the sum of all copies in it, which may stand against each other.
-fn compare_netting(book: &SlaveBook, snapshot: &Snapshot) -> (Vec<Drift>, Vec<Ticket>) {
-    let mut symbols: BTreeMap<&Symbol, Vec<(Side, &Leg)>> = BTreeMap::new();
-    for (_, _, copy) in book.all_copies() {
-        let legs = copy.legs.iter().map(|leg| (copy.side, leg));
-        symbols.entry(&copy.symbol).or_default().extend(legs);
-    }
-    let stranger = |shown: &&SnapshotTrade| !symbols.contains_key(&shown.trade.symbol) && shown.order.is_none();
-    let strangers = snapshot.trades.iter().filter(stranger).map(|shown| shown.trade.ticket).collect();
-    if !book.outbox.is_empty() {
-        return (vec![], strangers);
-    }
-    let drifted = symbols.iter().flat_map(|(symbol, legs)| {
-        let shown: Vec<_> = snapshot.trades.iter().filter(|shown| shown.trade.symbol == **symbol).collect();
-        compare_position(legs, &shown)
-    });
-    (drifted.collect(), strangers)
-}
-
-/// What is left of all that was opened in one symbol.
-fn compare_position(legs: &[(Side, &Leg)], shown: &[&SnapshotTrade]) -> Vec<Drift> {
-    let signed = |side: Side, lots: Lots| if side == Side::Buy { lots.get() } else { -lots.get() };
-    let position = shown.iter().find(|shown| !shown.trade.entry.is_pending()).map(|shown| &shown.trade);
-    let found = position.map_or(Decimal::ZERO, |trade| signed(trade.side, trade.lots));
-    let expected: Decimal = legs.iter().map(|(side, leg)| signed(*side, leg.held())).sum();
-    let waits = |leg: &Leg| {
-        let pending = shown.iter().filter(|shown| shown.trade.entry.is_pending());
-        pending.into_iter().any(|shown| shown.order == Some(leg.order) || leg.ticket == Some(shown.trade.ticket))
-    };
-    let doubtful: Vec<_> = legs
-        .iter()
-        .filter(|(_, leg)| leg.state == LegState::Unknown || (leg.state == LegState::Pending && !waits(leg)))
-        .collect();
-    let drift = |leg: &Leg, found| Drift { order: leg.order, ticket: None, expected: leg.held(), found };
-    if found == expected {
-        return doubtful.iter().map(|(_, leg)| drift(leg, Lots::ZERO)).collect();
-    }
-    let all: Decimal = doubtful.iter().map(|(side, leg)| signed(*side, leg.asked)).sum();
-    if let (Some(position), true) = (position, found == expected + all) {
-        let filled = |leg: &Leg| Drift { ticket: Some(position.ticket), ..drift(leg, leg.asked) };
-        return doubtful.iter().map(|(_, leg)| filled(leg)).collect();
-    }
-    if !shown.is_empty() {
-        return vec![];
-    }
-    let gone = legs.iter().filter(|(_, leg)| leg.held() > Lots::ZERO && leg.state == LegState::Open);
-    gone.chain(doubtful.iter().copied()).map(|(_, leg)| drift(leg, Lots::ZERO)).collect()
 }
 
 /// The master's pending order was filled: that opens again only what never was.

@@ -287,6 +287,10 @@ impl Account {
                 self.slave_book.get_or_insert_default().remember(event, at);
             }
             Event::StopTaken(_) => {}
+            Event::NumbersSkipped(skipped) => {
+                self.want_snapshot(true);
+                self.slave_book.get_or_insert_default().skip(skipped.through);
+            }
             Event::QuoteSeen(quote) => self.quoted(quote),
             Event::DayStarted(event) => self.limited(ProtectionEvent::DayStarted(event.clone()), at),
             Event::LimitNear(event) => self.limited(ProtectionEvent::Near(event.clone()), at),

@@ -53,6 +53,7 @@ pub struct MasterFacts<'a> {
     pub funds: Option<Funds>,
     pub currency: &'a str,
     pub affixes: &'a Affixes,
+    pub holding: Holding,
     /// Of the trade's symbol.
     pub contract: Option<&'a Contract>,
     /// How many other trades the master has in the symbol; asked only while a link is wound down by symbol.

@@ -1,6 +1,6 @@
 //! What a slave holds of its masters' trades.
 
-use crate::money::{Lots, Price};
+use crate::money::{Factor, Lots, Number, Price};
 use crate::trade::{Entry, OrderId, Side, Symbol, Ticket};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -14,11 +14,14 @@ pub struct Copy {
     /// All that the master ever put into the trade, and what it has left.
     pub master_lots: Lots,
     pub master_left: Lots,
+    /// What the rule asks for beyond what was ordered, exactly: less than the slave can open, so that it waits for the next growth.
+    /// Below zero where more was ordered than the rule asks for. It shrinks with the master's trade.
+    pub kept: Number,
     /// As last told to the terminal.
     pub price: Price,
     pub sl: Option<Price>,
     pub tp: Option<Price>,
-    /// One for each order that opened a part of it, in their order.
+    /// One for each order that opened a part of it, in their order. None while all that was asked for is kept.
     pub legs: Vec<Leg>,
 }
 
@@ -29,6 +32,8 @@ pub struct Leg {
     pub entry: Entry,
     /// What was asked for.
     pub asked: Lots,
+    /// The part of it that should be left, by what the master closed since.
+    pub share: Factor,
     pub state: LegState,
     /// What the broker opened; zero until it says so.
     pub filled: Lots,
@@ -60,6 +65,7 @@ impl Leg {
             order,
             entry,
             asked,
+            share: Factor::ONE,
             state: LegState::Sent,
             filled: Lots::ZERO,
             told_to_close: Lots::ZERO,
@@ -109,6 +115,10 @@ impl Copy {
     pub fn leg(&self, order: OrderId) -> Option<&Leg> {
         self.legs.iter().find(|leg| leg.order == order)
     }
+    /// It was too small to be opened so far; growth may begin it.
+    pub fn is_unbegun(&self) -> bool {
+        self.legs.is_empty()
+    }
     /// Nothing of it is left or under way.
     pub fn is_over(&self) -> bool {
         self.legs.iter().all(|leg| leg.state == LegState::Over)
@@ -118,6 +128,42 @@ impl Copy {
         let mut open = self.legs.iter().filter(|leg| leg.left() > Lots::ZERO).peekable();
         open.peek().is_some() && open.all(|leg| leg.entry.is_pending() && leg.state != LegState::Open)
     }
+}
+
+impl Copy {
+    /// The master has so much now: what should be left of each leg, and what is kept, shrink with it.
+    pub fn follow(&mut self, master_lots: Lots, master_left: Lots) {
+        if master_left < self.master_left {
+            let (left, before) = (master_left.get(), self.master_left.get());
+            for leg in &mut self.legs {
+                let share = scaled(leg.share.get(), left, before, 12);
+                leg.share = share.and_then(|share| Factor::new(share).ok()).unwrap_or_default();
+            }
+            let kept = scaled(self.kept.get(), left, before, 8).and_then(|kept| Number::new(kept).ok());
+            self.kept = kept.unwrap_or_default();
+        }
+        (self.master_lots, self.master_left) = (master_lots, master_left);
+    }
+
+    /// The rule asks for so much more, before it is rounded.
+    pub fn keep(&mut self, asked: Lots) {
+        self.kept = sum(self.kept, asked.get());
+    }
+
+    /// So much of it was ordered.
+    pub fn ordered(&mut self, lots: Lots) {
+        self.kept = sum(self.kept, -lots.get());
+    }
+}
+
+fn sum(kept: Number, more: Decimal) -> Number {
+    let sum = kept.get().saturating_add(more);
+    Number::new(sum).or_else(|_| Number::new(sum.trunc())).unwrap_or_default()
+}
+
+/// Cut after so many places, so that never more is left than should be.
+fn scaled(value: Decimal, left: Decimal, before: Decimal, places: u32) -> Option<Decimal> {
+    value.checked_mul(left)?.checked_div(before).map(|scaled| scaled.trunc_with_scale(places))
 }
 
 /// The difference, or zero.

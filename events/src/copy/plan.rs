@@ -5,21 +5,21 @@ use super::book::{Copy, Leg, LegState, minus};
 use super::levels::{Anchors, risk};
 use super::reverse::{Shape, reverse};
 use super::rule::{Rule, Verdict};
-use super::settings::{Effective, Levels, Mode, WindDown};
+use super::settings::{BelowMin, Effective, Levels, Mode, WindDown};
 use super::share::{self, MasterLots, master_after};
 use super::step::Step;
 use super::timing::{Timing, timing, way};
 use super::volume::{self, Fit, Sizes, Sizing};
 use super::{exact, filter, limits, symbol};
-use crate::money::{Lots, Price};
+use crate::money::{Lots, Number, Price};
 use crate::reason::RuntimeStatus;
 use crate::time::{Span, Timestamp};
-use crate::trade::{Change, Contract, Entry, Instruction, Side, Symbol, Trade};
+use crate::trade::{Change, Contract, Entry, Holding, Instruction, Side, Symbol, Trade};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// Grows with each change of what is decided, so that an old decision is not measured by a new rule.
-pub const LOGIC: u16 = 1;
+pub const LOGIC: u16 = 2;
 
 /// What was decided, and all that it rested on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,10 @@ pub struct Plan {
     pub verdict: Verdict,
     pub rule: Rule,
     pub steps: Vec<Step>,
+    /// What the rule asks for, before it is rounded; what the orders to open fall short of it is kept for the next growth.
+    pub asked: Lots,
+    /// The copy that this begins, before the first order is given.
+    pub begins: Option<Box<Copy>>,
     /// Orders to open come first; each becomes a leg of the copy.
     pub instructions: Vec<Instruction>,
 }
@@ -41,7 +45,7 @@ impl Plan {
 
 /// What is decided about one signal on one link.
 pub fn plan(ask: &Ask<'_>) -> Plan {
-    let mut walk = Walk { ask, steps: Vec::new() };
+    let mut walk = Walk { ask, steps: Vec::new(), asked: Lots::ZERO, begins: None };
     let outcome = match (ask.change, ask.copy) {
         (Change::Open(trade), None) => walk.open(trade),
         (Change::Open(trade), Some(copy)) => walk.known(trade, copy),
@@ -63,6 +67,8 @@ pub fn deadline(settings: &Effective<'_>, now: Timestamp) -> Option<Timestamp> {
 struct Walk<'a> {
     ask: &'a Ask<'a>,
     steps: Vec<Step>,
+    asked: Lots,
+    begins: Option<Box<Copy>>,
 }
 
 /// The rule that decided, and the orders; or the rule that stood against it.
@@ -80,6 +86,8 @@ struct Wanted {
 /// A volume that was agreed to.
 struct Agreed {
     rule: Rule,
+    /// Before it was rounded, but for what the settings cut off.
+    asked: Lots,
     orders: Vec<Lots>,
 }
 
@@ -111,10 +119,38 @@ impl<'a> Walk<'a> {
         let at = seen.filter(|_| timing.entry == Entry::Market).unwrap_or(trade.price);
         let anchors = Anchors { master: trade.price, slave: at };
         let (sl, tp) = self.levels(shape.sl, shape.tp, anchors, contract);
-        let agreed = self.volume(trade.lots, trade.price, risk(shape.side, at, sl), symbol, contract)?;
+        let asked = self.volume(trade.lots, trade.price, risk(shape.side, at, sl), contract)?;
         let price = exact::price(trade.price.get(), Some(contract.digits)).ok_or(Rule::NumberOverflow)?;
         let draft = Draft { symbol, side: shape.side, timing, price, sl, tp, trade: Some(trade) };
+        let agreed = self.fit(asked, contract);
+        if agreed.as_ref().is_err_and(|rule| *rule == Rule::LotBelowMin) && self.may_grow(trade) {
+            self.begin(&draft, trade.lots, asked);
+        }
+        let agreed = agreed?;
+        limits::pass(&agreed.orders, symbol, settings, slave, &mut self.steps)?;
+        self.begin(&draft, trade.lots, agreed.asked);
         Ok((agreed.rule, self.entries(&draft, &agreed.orders)))
+    }
+
+    /// A position that is too small may be large enough once it has grown.
+    fn may_grow(&self, trade: &Trade) -> bool {
+        self.ask.master.holding == Holding::Netting && trade.entry == Entry::Market
+    }
+
+    fn begin(&mut self, draft: &Draft<'_>, master_lots: Lots, asked: Lots) {
+        self.asked = asked;
+        self.begins = Some(Box::new(Copy {
+            symbol: draft.symbol.clone(),
+            side: draft.side,
+            // What went before the copy began is none of its business.
+            master_lots,
+            master_left: master_lots,
+            kept: Number::ZERO,
+            price: draft.price,
+            sl: draft.sl,
+            tp: draft.tp,
+            legs: Vec::new(),
+        }));
     }
 
     /// A trade of which a copy is held: its pending order was filled, or it is told again. Whatever differs is brought in line.
@@ -133,7 +169,7 @@ impl<'a> Walk<'a> {
     /// Stop-loss, take-profit, a pending order's price, and for netting the volume.
     fn modify(&mut self, copy: &'a Copy, wanted: Wanted) -> Outcome {
         self.link_for_exits()?;
-        if copy.is_over() {
+        if copy.is_over() && !copy.is_unbegun() {
             return Err(Rule::CopyOver);
         }
         let wanted = if self.is_reversed(copy) { Wanted { sl: wanted.tp, tp: wanted.sl, ..wanted } } else { wanted };
@@ -142,6 +178,8 @@ impl<'a> Walk<'a> {
         let grown = minus(after.left, copy.master_left);
         let resized = if grown > Lots::ZERO {
             self.grow(copy, grown, wanted)
+        } else if copy.is_unbegun() {
+            Err(Rule::NotCopied)
         } else if after.left < copy.master_left {
             self.shrink(copy, after)
         } else {
@@ -157,6 +195,9 @@ impl<'a> Walk<'a> {
     }
 
     fn close(&mut self, copy: &'a Copy) -> Outcome {
+        if copy.is_unbegun() {
+            return Err(Rule::NotCopied);
+        }
         self.link_for_exits()?;
         if copy.is_over() {
             return Err(Rule::CopyOver);
@@ -173,6 +214,9 @@ impl<'a> Walk<'a> {
         if after.left == Lots::ZERO {
             let orders = share::close_all(copy);
             self.steps.push(Step::CloseAll { lots: copy.left() });
+            if copy.legs.iter().any(share::waits) {
+                self.steps.push(Step::CancelOrClose);
+            }
             return Ok((if orders.is_empty() { Rule::Unchanged } else { Rule::Copied }, orders));
         }
         self.shrink_part(copy, after)
@@ -183,16 +227,17 @@ impl<'a> Walk<'a> {
             // A share of what was asked for would be too much of what is filled in part; nothing is opened again for it.
             return Err(Rule::WaitsForFill);
         }
-        let (opened, left) = (copy.opened(), copy.left());
+        let (before, left) = (copy.master_left, copy.left());
         let sizes = share::sizes(self.ask.slave.symbols.get(&copy.symbol));
-        let target = share::target(opened, after).ok_or(Rule::NumberOverflow)?;
+        let due = share::due(&copy.legs, Leg::opened).ok_or(Rule::NumberOverflow)?;
+        let target = share::target(due, before, after.left).ok_or(Rule::NumberOverflow)?;
         let excess = left.get() - target;
         let (orders, closing) = share::close_part(&copy.legs, Leg::left, excess, sizes);
         let noted = |value: Decimal| exact::lots(value.trunc_with_scale(8)).ok_or(Rule::NumberOverflow);
         self.steps.push(Step::ClosePart {
-            master_lots: after.lots,
+            before,
             master_left: after.left,
-            opened,
+            due: noted(due)?,
             target: noted(target)?,
             left,
             step: noted(sizes.step)?,
@@ -207,8 +252,9 @@ impl<'a> Walk<'a> {
         Err(if copy.legs.iter().any(share::waits) { Rule::PendingIndivisible } else { Rule::CloseWaits })
     }
 
-    /// A netting position that grew: one more leg, as if the growth were a trade of its own. Where the master's price of it is
-    /// not known, the slave's stands for it.
+    /// A netting position that grew: one more leg. What it asks for is added to what the growths before were too small for, and only
+    /// whole steps of that are ordered: so any row of growths stays within a step of the rule. Where the master's price of it is not
+    /// known, the slave's stands for it.
     fn grow(&mut self, copy: &'a Copy, grown: Lots, wanted: Wanted) -> Outcome {
         self.steps.push(Step::Grown { from: copy.master_left, by: grown });
         self.link_for_entries()?;
@@ -225,7 +271,10 @@ impl<'a> Walk<'a> {
             timing.slippage_max = None;
         }
         let (sl, tp) = self.levels(shape.sl, shape.tp, Anchors { master, slave: at }, contract);
-        let agreed = self.volume(grown, at, risk(shape.side, at, sl), symbol, contract)?;
+        let asked = self.volume(grown, at, risk(shape.side, at, sl), contract)?;
+        let agreed = self.fit_growth(asked, copy, contract)?;
+        limits::pass(&agreed.orders, symbol, self.ask.settings, &self.ask.slave, &mut self.steps)?;
+        self.asked = agreed.asked;
         let price = exact::price(at.get(), Some(contract.digits)).ok_or(Rule::NumberOverflow)?;
         let draft = Draft { symbol, side: shape.side, timing, price, sl, tp, trade: self.ask.before };
         Ok((agreed.rule, self.entries(&draft, &agreed.orders)))
@@ -361,9 +410,8 @@ impl<'a> Walk<'a> {
         master_lots: Lots,
         price: Price,
         risk: Option<Price>,
-        symbol: &Symbol,
         contract: &Contract,
-    ) -> Result<Agreed, Rule> {
+    ) -> Result<Lots, Rule> {
         let (settings, slave) = (self.ask.settings, &self.ask.slave);
         let volume::Asked { lots, inputs } = {
             let sizing = Sizing { master_lots, price, risk, contract, now: self.ask.now };
@@ -374,9 +422,26 @@ impl<'a> Walk<'a> {
         };
         let (mode, from) = (settings.volume.get(), settings.volume.from);
         self.steps.push(Step::Volume { mode, from, master_lots, inputs, lots });
-        let agreed = self.fit(lots, contract)?;
-        limits::pass(&agreed.orders, symbol, settings, slave, &mut self.steps)?;
-        Ok(agreed)
+        Ok(lots)
+    }
+
+    /// The whole steps of what a growth asks for and of what was kept. The settings force up to the smallest only where a step is due.
+    fn fit_growth(&mut self, asked: Lots, copy: &Copy, contract: &Contract) -> Result<Agreed, Rule> {
+        let kept = copy.kept.get();
+        let due = kept.checked_add(asked.get()).ok_or(Rule::NumberOverflow)?.max(Decimal::ZERO);
+        let due = exact::lots(due.trunc_with_scale(8)).ok_or(Rule::NumberOverflow)?;
+        self.steps.push(Step::Kept { kept: copy.kept, due });
+        let sizes = Sizes::of(contract)?;
+        let force = self.ask.settings.below_min.get() == BelowMin::Force && due.get() >= sizes.step;
+        if due.get() < sizes.min && !force {
+            self.asked = asked;
+            return Err(Rule::GrowthKept);
+        }
+        let agreed = self.fit(due, contract)?;
+        // What the settings cut off is not made up for later.
+        let cut = due.get() - agreed.asked.get();
+        let asked = Lots::new((asked.get() - cut).max(Decimal::ZERO)).map_err(|_| Rule::NumberOverflow)?;
+        Ok(Agreed { asked, ..agreed })
     }
 
     fn fit(&mut self, asked: Lots, contract: &Contract) -> Result<Agreed, Rule> {
@@ -394,7 +459,11 @@ impl<'a> Walk<'a> {
         let lots = limits::total(&fitted.orders)?;
         let orders = u8::try_from(fitted.orders.len()).unwrap_or(u8::MAX);
         self.steps.push(Step::Fitted { lots_step, lots_min, lots_max, fit: fitted.fit, from, lots, orders });
-        if fitted.orders.is_empty() { Err(rule) } else { Ok(Agreed { rule, orders: fitted.orders }) }
+        let asked = match fitted.fit {
+            Fit::Step | Fit::Split | Fit::Forced | Fit::TooSmall => asked,
+            Fit::Clamped | Fit::SplitCapped => lots,
+        };
+        if fitted.orders.is_empty() { Err(rule) } else { Ok(Agreed { rule, asked, orders: fitted.orders }) }
     }
 
     fn levels(
@@ -470,11 +539,12 @@ impl<'a> Walk<'a> {
             instructions.retain(|instruction| !instruction.is_entry());
             rule = Rule::Observed;
         }
+        let (asked, begins) = if observes { (Lots::ZERO, None) } else { (self.asked, self.begins) };
         let verdict = match rule.verdict() {
             Verdict::Skipped | Verdict::Blocked if !instructions.is_empty() => Verdict::Resized,
             verdict => verdict,
         };
-        Plan { logic: LOGIC, verdict, rule, steps: self.steps, instructions }
+        Plan { logic: LOGIC, verdict, rule, steps: self.steps, asked, begins, instructions }
     }
 }
 

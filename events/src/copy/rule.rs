@@ -105,6 +105,7 @@ rules! {
     WaitsForSymbol Skipped "waits_for_symbol" "the removed link closes its copies when the master has nothing left in the symbol" "close the copy by hand, if you do not want to wait";
     WoundDown Skipped "wound_down" "the link was removed and its copies were kept; the master does not manage them any more" "close the copy by hand, or add the link again";
     WaitsForFill Skipped "waits_for_fill" "the opening is not answered yet, and it may be filled in part: what is too much is closed as soon as it is" "";
+    GrowthKept Skipped "growth_kept" "the growth is smaller than the slave can open; it is kept for the next growth" "";
 }
 
 impl fmt::Display for Rule {

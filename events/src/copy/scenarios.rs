@@ -11,7 +11,7 @@ use super::book::{Copy, Leg, LegState};
 use super::settings::{Layer, Overrides, WindDown, resolve, validate};
 use super::stop::StopDegree;
 use super::{Plan, Rule, plan};
-use crate::money::{Lots, Money, Price};
+use crate::money::{Factor, Lots, Money, Number, Price};
 use crate::reason::RuntimeStatus;
 use crate::time::Timestamp;
 use crate::trade::*;
@@ -186,6 +186,22 @@ lots 2                              | copy 0.5/1; age 6000 | {}                 
 lots 2 sl 1.095                     | copy 0.5/1           | {"mode":"observe"}                                       | observed observed                 | modify sl 1.095
 lots 2                              | copy 0.5/1           | {"symbols_deny":["EURUSD"]}                              | copied copied                     | buy market 1 EURUSD @1.1 sl 1.09 tp 1.12
 lots 0.5                            | copy 0.5/1           | {}                                                       | copied copied                     | close 0.25
+# what a growth is too small for is kept for the next one
+lots 1.01                           | copy 0.5/1           | {"volume":{"multiplier":"0.5"}}                          | skipped growth_kept               |
+lots 1.01 sl 1.095                  | copy 0.5/1           | {"volume":{"multiplier":"0.5"}}                          | resized growth_kept               | modify sl 1.095
+lots 1.01                           | copy 0.5/1           | {"volume":{"multiplier":"0.5"},"below_min":"force"}      | skipped growth_kept               |
+lots 1.01                           | copy 0.5/1; kept 0.005 | {"volume":{"multiplier":"0.5"}}                        | copied copied                     | buy market 0.01 EURUSD @1.1 sl 1.09 tp 1.12
+lots 1.05                           | copy 0.5/1; kept 0.007 | {"volume":{"multiplier":"0.5"}}                        | copied copied                     | buy market 0.03 EURUSD @1.1 sl 1.09 tp 1.12
+lots 1.05                           | copy 0.5/1; kept -0.006 | {"volume":{"multiplier":"0.5"}}                       | copied copied                     | buy market 0.01 EURUSD @1.1 sl 1.09 tp 1.12
+lots 1.01                           | copy 0.5/1; kept -0.02 | {}                                                     | skipped growth_kept               |
+lots 1.15                           | copy 0.5/1; smallest 0.1 | {}                                                   | copied copied                     | buy market 0.15 EURUSD @1.1 sl 1.09 tp 1.12
+lots 1.05                           | copy 0.5/1; smallest 0.1 | {}                                                   | skipped growth_kept               |
+lots 1.05                           | copy 0.5/1; smallest 0.1 | {"below_min":"force"}                                | resized below_min_forced          | buy market 0.1 EURUSD @1.1 sl 1.09 tp 1.12
+lots 80                             | copy 0.5/1           | {}                                                       | resized above_max_clamped         | buy market 50 EURUSD @1.1 sl 1.09 tp 1.12
+# a position that was too small to be opened
+lots 0.02                           | unbegun copy 0/0.01; kept 0.005 | {"volume":{"multiplier":"0.5"}}               | copied copied                     | buy market 0.01 EURUSD @1.1 sl 1.09 tp 1.12
+lots 0.01 sl 1.095                  | unbegun copy 0/0.01; kept 0.005 | {"volume":{"multiplier":"0.5"}}               | skipped not_copied                |
+close                               | unbegun copy 0/0.01; kept 0.005 | {"volume":{"multiplier":"0.5"}}               | skipped not_copied                |
 # pending copies
 buy 1 EURUSD sl 1.09 tp 1.12        | pending copy 0.5/1   | {}                                                       | copied pending_filled             |
 buy 1 EURUSD sl 1.08 tp 1.12        | pending copy 0.5/1   | {}                                                       | copied copied                     | modify sl 1.08 tp 1.12
@@ -269,6 +285,7 @@ pub struct Scene {
     master_affixes: Affixes,
     slave_affixes: Affixes,
     master_contract: Option<Contract>,
+    master_holding: Holding,
     others: u32,
     symbols: BTreeMap<Symbol, Contract>,
     quotes: BTreeMap<Symbol, Quote>,
@@ -299,6 +316,7 @@ impl Scene {
             master_affixes: Affixes::default(),
             slave_affixes: Affixes::default(),
             master_contract: Some(contract("0.01", "50", "100000", 5, "0.00001")),
+            master_holding: Holding::Hedging,
             others: 0,
             symbols: table(),
             quotes: BTreeMap::new(),
@@ -327,6 +345,7 @@ impl Scene {
                 funds: self.master_funds,
                 currency: &self.master_currency,
                 affixes: &self.master_affixes,
+                holding: self.master_holding,
                 contract: self.master_contract.as_ref(),
                 others_in_symbol: self.others,
             },
@@ -348,6 +367,7 @@ impl Scene {
         match words[..] {
             ["no", "copy"] => {}
             ["no", "funds"] => (self.master_funds, self.slave_funds) = (None, None),
+            ["smallest", lots] => self.symbols.get_mut(&symbol("EURUSD")).unwrap().lots_min = number(lots),
             ["step", step] => self.symbols.get_mut(&symbol("EURUSD")).unwrap().lots_step = number(step),
             ["no", "symbols"] => self.symbols = BTreeMap::new(),
             ["equity", both] => self.funds(both, |funds, value| funds.equity = value),
@@ -383,6 +403,12 @@ impl Scene {
                 let symbols = BTreeMap::from([(symbol("EURUSD"), here)]);
                 self.exposure = Exposure { lots: number(lots), positions: positions.parse().unwrap(), symbols };
             }
+            ["master", "netting"] => self.master_holding = Holding::Netting,
+            ["unbegun", "copy", lots] => {
+                self.hold(lots, Entry::Market, LegState::Open, Side::Buy);
+                self.copy.as_mut().unwrap().legs.clear();
+            }
+            ["kept", lots] => self.copy.as_mut().unwrap().kept = number(lots),
             ["netting"] => self.holding = Holding::Netting,
             ["stop", "pause"] => self.block = Some(Block::Stop(StopDegree::Pause)),
             ["stop", "flatten"] => self.block = Some(Block::Stop(StopDegree::Flatten)),
@@ -421,6 +447,7 @@ impl Scene {
             order: OrderId(Uuid::from_u128(1)),
             entry,
             asked,
+            share: Factor::ONE,
             state,
             filled: opened,
             told_to_close: if state == LegState::Over { opened } else { Lots::ZERO },
@@ -436,6 +463,7 @@ impl Scene {
             side,
             master_lots: master,
             master_left: master,
+            kept: Number::ZERO,
             price: before.price,
             sl: before.sl,
             tp: before.tp,

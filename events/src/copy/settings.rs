@@ -158,7 +158,7 @@ settings! {
     /// Sells where the master buys, and the other way round.
     reverse: bool = false, any;
     /// How the slave's volume follows.
-    volume: Volume = Volume::Multiplier(one()), volume;
+    volume: Volume = Volume::Multiplier(Factor::ONE), volume;
     /// What one unit of the master's currency is in the slave's; zero: not said. Needed by the ratio modes if the two differ.
     currency_rate: Factor = Factor::ZERO, any;
     /// How old the balance, equity and margin that a volume is computed from may be, in milliseconds.
@@ -460,8 +460,4 @@ fn naming(naming: &Naming) -> Checked {
         }
     }
     Ok(())
-}
-
-fn one() -> Factor {
-    Factor::new(Decimal::ONE).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
 //! How much of a copy goes when the master closes a part?
 //!
-//! Always worked out from totals: a copy should have left as much of what it opened as the master has of what it put in. What
-//! goes is rounded down, so that never more than the share is closed; what could not be closed goes with the next part. So any
-//! number of partial closes stay within one step of the exact share.
+//! Always worked out from totals: each leg of a copy should have left the share of what it opened that the master's partial closes
+//! have left of what it had. What goes is rounded down, so that never more than the share is closed; what could not be closed goes
+//! with the next part. So any number of partial closes stay within one step of the exact share.
 
 use super::book::{Copy, Leg, LegState, minus};
 use super::exact::{floor_to, lots, ratio};
@@ -44,12 +44,15 @@ fn less(left: Lots, ratio: Factor) -> Lots {
     left.get().checked_mul(rest).and_then(|rest| lots(rest.round_dp(8))).unwrap_or(left)
 }
 
-/// What the slave should have left of what it opened, exactly; none if that cannot be said.
-pub fn target(opened: Lots, master: MasterLots) -> Option<Decimal> {
-    if master.left == Lots::ZERO {
-        return Some(Decimal::ZERO);
-    }
-    ratio(&[opened.get(), master.left.get()], &[master.lots.get()])
+/// What should be left of the legs by what the master closed so far, exactly; none if that cannot be said.
+pub fn due<'a>(legs: impl IntoIterator<Item = &'a Leg>, volume: fn(&Leg) -> Lots) -> Option<Decimal> {
+    let due = |leg: &Leg| volume(leg).get().checked_mul(leg.share.get());
+    legs.into_iter().try_fold(Decimal::ZERO, |sum, leg| sum.checked_add(due(leg)?))
+}
+
+/// What should be left once the master has so much of what it had.
+pub fn target(due: Decimal, before: Lots, left: Lots) -> Option<Decimal> {
+    if left == Lots::ZERO { Some(Decimal::ZERO) } else { ratio(&[due, left.get()], &[before.get()]) }
 }
 
 /// What a copy of a symbol whose contract is unknown is cut by.

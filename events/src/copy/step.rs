@@ -6,7 +6,7 @@ use super::rule::Rule;
 use super::settings::{Layer, Levels, Mode, Sides, SyncMode, Volume, WindDown};
 use super::symbol::Way;
 use super::volume::{Fit, Inputs};
-use crate::money::{Lots, Price};
+use crate::money::{Lots, Number, Price};
 use crate::reason::RuntimeStatus;
 use crate::trade::{Entry, Side, Symbol};
 use serde::{Deserialize, Serialize};
@@ -173,14 +173,22 @@ pub enum Step {
         lots: Lots,
     },
     ClosePart {
-        master_lots: Lots,
+        /// What the master had, and what should be left of the copy so far.
+        before: Lots,
         master_left: Lots,
-        opened: Lots,
+        due: Lots,
         target: Lots,
         left: Lots,
         step: Lots,
         closing: Lots,
     },
+    /// What earlier growths were too small for, and what is due with this one.
+    Kept {
+        kept: Number,
+        due: Lots,
+    },
+    /// Something of the copy waits for its price, and may be filled before the order to end it arrives.
+    CancelOrClose,
 }
 
 /// A decision in words.
@@ -342,9 +350,13 @@ impl Step {
             Step::PendingFilled => "the master's pending order was filled; the copy has its own".into(),
             Step::Grown { from, by } => format!("the master's position grew from {from} by {by}"),
             Step::CloseAll { lots } => format!("the master has nothing left: closes all {lots}"),
-            Step::ClosePart { master_lots, master_left, opened, target, left, step, closing } => format!(
-                "the master has {master_left} left of {master_lots}, so {opened} × {master_left} / {master_lots} = {target} should be left of {left}; step {step} → closes {closing}"
+            Step::ClosePart { before, master_left, due, target, left, step, closing } => format!(
+                "the master has {master_left} left of {before}, so {due} × {master_left} / {before} = {target} should be left of {left}; step {step} → closes {closing}"
             ),
+            Step::CancelOrClose => {
+                "what waits is cancelled, and closed if it was filled meanwhile: the master does not have it".into()
+            }
+            Step::Kept { kept, due } => format!("kept from before: {kept}, so {due} is due"),
         }
     }
 }

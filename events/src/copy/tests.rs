@@ -10,7 +10,7 @@ use super::volume::{Fit, Sizes};
 use super::wind::{cancel_pending, flatten_symbol, settle, stop, wind_down};
 use super::{Plan, Rule, Step, Verdict, plan};
 use crate::codec;
-use crate::money::{Factor, Lots, Money, Price};
+use crate::money::{Factor, Lots, Money, Number, Price};
 use crate::reason::RuntimeStatus;
 use crate::time::Timestamp;
 use crate::trade::*;
@@ -105,7 +105,12 @@ fn every_rule_has_a_code_a_sentence_and_says_what_to_do() {
         assert!(!rule.sentence().is_empty() && !rule.sentence().ends_with('.'), "{code}");
         let silent = matches!(
             rule,
-            Rule::NotCopied | Rule::CopyOver | Rule::CloseWaits | Rule::PendingIndivisible | Rule::WaitsForFill
+            Rule::NotCopied
+                | Rule::CopyOver
+                | Rule::CloseWaits
+                | Rule::PendingIndivisible
+                | Rule::WaitsForFill
+                | Rule::GrowthKept
         );
         let needs = !matches!(rule.verdict(), Verdict::Copied) && !silent;
         assert_eq!(!rule.remedy().is_empty(), needs, "{code}");
@@ -239,6 +244,7 @@ fn leg(id: u128, entry: Entry, state: LegState, asked: &str, filled: &str) -> Le
         order: OrderId(Uuid::from_u128(id)),
         entry,
         asked: number(asked),
+        share: Factor::ONE,
         state,
         filled: number(filled),
         told_to_close: Lots::ZERO,
@@ -248,17 +254,21 @@ fn leg(id: u128, entry: Entry, state: LegState, asked: &str, filled: &str) -> Le
     }
 }
 
+/// The master closed a part after everything was opened.
 fn copy(master_lots: &str, master_left: &str, legs: Vec<Leg>) -> Copy {
-    Copy {
+    let mut copy = Copy {
         symbol: symbol("EURUSD"),
         side: Side::Buy,
         master_lots: number(master_lots),
-        master_left: number(master_left),
+        master_left: number(master_lots),
+        kept: Number::ZERO,
         price: number("1.1"),
         sl: None,
         tp: None,
         legs,
-    }
+    };
+    copy.follow(number(master_lots), number(master_left));
+    copy
 }
 
 fn told(orders: &[Instruction]) -> Vec<(u128, Option<String>)> {
@@ -422,12 +432,13 @@ fn any_leg() -> BoxedStrategy<Leg> {
     use LegState::{Open, Over, Pending, Sent, Unknown};
     let entry = prop::sample::select(vec![Entry::Market, Entry::Limit, Entry::Stop]);
     let state = prop::sample::select(vec![Sent, Pending, Open, Over, Unknown]);
-    let parts = (any::<u128>(), entry, state, lots(), lots(), lots(), lots(), prop::option::of(price()));
+    let parts = (any::<u128>(), entry, state, lots(), lots(), lots(), lots(), prop::option::of(price()), factor());
     parts
-        .prop_map(|(id, entry, state, asked, filled, told_to_close, closed, price)| Leg {
+        .prop_map(|(id, entry, state, asked, filled, told_to_close, closed, price, share)| Leg {
             order: OrderId(Uuid::from_u128(id)),
             entry,
             asked,
+            share,
             state,
             filled,
             told_to_close,
@@ -440,11 +451,12 @@ fn any_leg() -> BoxedStrategy<Leg> {
 
 fn any_copy() -> BoxedStrategy<Copy> {
     let maybe = || prop::option::of(price());
-    let parts = (any_symbol(), any::<bool>(), lots(), lots(), price(), maybe(), maybe());
+    let kept = decimal().prop_map(|value| Number::new(value).unwrap());
+    let parts = (any_symbol(), any::<bool>(), lots(), lots(), kept, price(), maybe(), maybe());
     (parts, prop::collection::vec(any_leg(), 0..4))
-        .prop_map(|((symbol, buys, master_lots, master_left, price, sl, tp), legs)| {
+        .prop_map(|((symbol, buys, master_lots, master_left, kept, price, sl, tp), legs)| {
             let side = if buys { Side::Buy } else { Side::Sell };
-            Copy { symbol, side, master_lots, master_left, price, sl, tp, legs }
+            Copy { symbol, side, master_lots, master_left, kept, price, sl, tp, legs }
         })
         .boxed()
 }
@@ -580,6 +592,7 @@ impl World {
                 funds: self.funds[0],
                 currency: "USD",
                 affixes: &affixes,
+                holding: Holding::Netting,
                 contract: Some(master),
                 others_in_symbol: 0,
             },
@@ -698,8 +711,7 @@ proptest! {
                 (Some(Factor::new(Decimal::new(i64::from(percent), 2)).unwrap()), None)
             };
             follow(&mut copy, Change::Close { ticket: Ticket(1), ratio, remaining, price: None }, &symbols);
-            let MasterLots { lots, left } = MasterLots { lots: copy.master_lots, left: copy.master_left };
-            let exact = target(opened, MasterLots { lots, left }).unwrap();
+            let exact = target(opened.get(), copy.master_lots, copy.master_left).unwrap();
             let held = copy.left().get();
             prop_assert!(exact <= held && held - exact < step, "holds {held} where {exact} are due");
         }
@@ -721,7 +733,14 @@ fn follow(copy: &mut Copy, change: Change, symbols: &BTreeMap<Symbol, Contract>)
         copy: Some(copy),
         link: LinkFacts { enabled: true, status: RuntimeStatus::Connected, winding: None },
         settings: &settings,
-        master: MasterFacts { funds: None, currency: "", affixes: &affixes, contract: None, others_in_symbol: 0 },
+        master: MasterFacts {
+            funds: None,
+            currency: "",
+            affixes: &affixes,
+            holding: Holding::Hedging,
+            contract: None,
+            others_in_symbol: 0,
+        },
         slave: SlaveFacts {
             funds: None,
             currency: "",
@@ -733,7 +752,8 @@ fn follow(copy: &mut Copy, change: Change, symbols: &BTreeMap<Symbol, Contract>)
             block: None,
         },
     });
-    MasterLots { lots: copy.master_lots, left: copy.master_left } = master_after(copy, &change);
+    let MasterLots { lots, left } = master_after(copy, &change);
+    copy.follow(lots, left);
     for order in plan.instructions {
         let Instruction::Close { of, lots } = order else { panic!("{order:?} closes nothing") };
         let leg = copy.legs.iter_mut().find(|leg| leg.order == of).unwrap();

@@ -2,11 +2,10 @@
 
 use super::book::{Copy, Leg};
 use super::settings::WindDown;
-use super::share::{MasterLots, close_all, close_part, sizes, target, waits};
+use super::share::{close_all, close_part, due, sizes, waits};
 use super::stop::StopDegree;
 use crate::money::Lots;
 use crate::trade::{Contract, Instruction, Symbol};
-use rust_decimal::Decimal;
 
 /// An order, and whose copy it is for; the caller says what names a copy.
 pub type For<K> = (K, Instruction);
@@ -64,9 +63,7 @@ pub fn settle(copy: &Copy, contract: Option<&Contract>) -> Vec<Instruction> {
         let there = copy.legs.iter().filter(|leg| leg.held() > Lots::ZERO || waits(leg));
         return there.map(|leg| Instruction::Close { of: leg.order, lots: None }).collect();
     }
-    let master = MasterLots { lots: copy.master_lots, left: copy.master_left };
-    let opened = copy.legs.iter().filter(|leg| !waits(leg)).fold(Decimal::ZERO, |sum, leg| sum + leg.filled.get());
-    let Some(target) = super::exact::lots(opened).and_then(|opened| target(opened, master)) else { return Vec::new() };
+    let Some(target) = due(copy.legs.iter().filter(|leg| !waits(leg)), |leg| leg.filled) else { return Vec::new() };
     let excess = copy.held().get() - target;
     close_part(&copy.legs, Leg::held, excess, sizes(contract)).0
 }

@@ -217,6 +217,7 @@ pub fn copy() -> Copy {
         order: order_id(3),
         entry: Entry::Stop,
         asked: lots("0.3"),
+        share: factor("0.8333"),
         state: LegState::Open,
         filled: lots("0.28"),
         told_to_close: lots("0.14"),
@@ -229,6 +230,7 @@ pub fn copy() -> Copy {
         side: Side::Sell,
         master_lots: lots("0.6"),
         master_left: lots("0.5"),
+        kept: number("-0.004"),
         price: price("1.0845"),
         sl: Some(price("1.095")),
         tp: Some(price("1.08")),
@@ -249,6 +251,8 @@ pub fn plan() -> Plan {
             Step::LotsTotal { held: lots("1"), adding: lots("2"), max: lots("4"), from },
             Step::Barred(Block::Protection { limit: "daily_loss".into(), seen: money("500"), bound: money("499.5") }),
         ],
+        asked: lots("0.304"),
+        begins: None,
         instructions: vec![],
     }
 }
@@ -273,7 +277,7 @@ pub(super) fn account_events() -> Vec<account::Event> {
     vec![
         Event::GroupCreated(GroupCreated { name: "London".into(), settings: Box::default() }),
         Event::GroupChanged(GroupChanged { name, settings: settings() }),
-        Event::GroupRemoved(GroupRemoved {}),
+        Event::GroupRemoved(GroupRemoved { settings: settings() }),
         Event::LinkSwitched(LinkSwitched { master: master(), enabled: true }),
         Event::LinkChanged(LinkChanged { master: master(), settings: settings() }),
         Event::LinkEnded(LinkEnded { master: master() }),
@@ -323,6 +327,7 @@ pub(super) fn account_events() -> Vec<account::Event> {
             sent_at: Some(at(4)),
         }),
         Event::StopTaken(StopTaken { degree: StopDegree::Cancel, orders: 5 }),
+        Event::NumbersSkipped(NumbersSkipped { through: 9 }),
         Event::DayStarted(limits::TradingDayStarted {
             day: 12,
             started_at: at(-60),

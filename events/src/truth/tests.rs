@@ -289,7 +289,12 @@ fn account_changes(account: &Account) -> Vec<Change<Account>> {
         ("slave_book.outbox", |account| account.slave_book.as_mut().unwrap().outbox.clear()),
         ("slave_book.copies", |account| account.slave_book.as_mut().unwrap().copies.clear()),
         ("slave_book.withheld", |account| {
-            account.slave_book.as_mut().unwrap().withheld.insert((account_id("A_1"), crate::trade::Ticket(1)));
+            account
+                .slave_book
+                .as_mut()
+                .unwrap()
+                .withheld
+                .insert(account_id("A_1"), [(crate::trade::Ticket(1), crate::account::Until::Link)].into());
         }),
         ("slave_book.agreed", |account| account.slave_book.as_mut().unwrap().agreed = Some(Default::default())),
         ("protection", |account| account.protection = None),

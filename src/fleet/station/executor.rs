@@ -160,11 +160,11 @@ impl Executor {
         self.jobs.insert(order, job);
     }
 
-    /// An earlier order about the same position is under way: what it leaves is not known yet.
+    /// An earlier order about the same position is under way, or the one that opens it: what it leaves is not known yet.
     fn waits_for_another(&self, job: &Job) -> bool {
         let (own, seq) = (about(&job.execution), job.execution.order.seq);
-        let earlier = |other: &Job| other.execution.order.seq < seq && about(&other.execution) == own;
-        own.is_some() && self.jobs.values().any(earlier)
+        let concerns = |other: &Job| about(&other.execution) == own || Some(other.execution.order.id) == own;
+        own.is_some() && self.jobs.values().any(|other| other.execution.order.seq < seq && concerns(other))
     }
 
     /// What to ask of the broker; none where there is nothing to close or modify.

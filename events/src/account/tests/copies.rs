@@ -199,8 +199,53 @@ fn a_close_is_held_back_where_that_is_wanted() {
          M close 1
          > S 1: closes_off
          S holds 801 buy EURUSD 0.5 #1
-         > S told all",
+         > S told all
+         S beats
+         S link M on
+         > S is 0 → 2
+         > S #2 close #1 (correction)
+         S rejects #2
+         > S #3 close #1 (correction)
+         S fills #3",
     );
+}
+
+/// line that switches the link off | what lets the close out
+const HELD_BACK: &str = r#"
+    S link M off                              | S link M on
+    S link M off                              | S link M {"closes_when_off":true}
+    S link M off                              | S unlinks M close_only_by_position
+    S link M {"mode":"off","closes_when_off":false} | S link M {"closes_when_off":false}
+    S off                                     | S on
+    M off                                     | M on
+    S bars                                    | S beats
+    M lost                                    | M beats
+    M group {"mode":"off"}                    | -
+"#;
+
+#[test]
+fn a_close_that_was_held_back_goes_when_that_ends() {
+    let mut count = 0;
+    for row in HELD_BACK.lines().filter(|row| row.contains('|')) {
+        let [off, on] = row.split('|').map(str::trim).collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let mut scene = Scene::new("master M\nslave S of M {\"closes_when_off\":false}");
+        for line in ["M open 1 buy EURUSD 0.5", "S fills #1", off, "M close 1", "S quotes 1.1 1.2 EURUSD"] {
+            scene.does(line).unwrap();
+        }
+        assert_eq!(scene.decision(1).plan.rule, crate::copy::Rule::ClosesOff, "{row}");
+        assert_eq!(scene.issued().count(), 1, "{off}: held back");
+        // Nothing that leaves it off lets it out.
+        scene.does(r#"S settings {"copy":{"retries_max":4}}"#).unwrap();
+        scene.does("S holds 801 buy EURUSD 0.5 #1").unwrap();
+        assert_eq!(scene.issued().count(), 1, "{off}: still held back");
+        if on != "-" {
+            scene.does(on).unwrap();
+            assert_eq!(scene.issued().count(), 2, "{on}");
+            assert!(matches!(scene.order("S", 2).instruction, Instruction::Close { lots: None, .. }), "{on}");
+        }
+        count += 1;
+    }
+    assert_eq!(count, 9);
 }
 
 /// master | as is | reversed
@@ -268,9 +313,11 @@ fn a_pending_order_is_moved_and_filled_whoever_is_first() {
     );
 }
 
+/// What the master does not have the slave is not to have either: so it is closed, and the record of the decision says why.
 #[test]
 fn a_pending_order_is_cancelled_even_when_it_was_filled_meanwhile() {
-    pair().plays(
+    let mut scene = pair();
+    scene.plays(
         "M open 1 buy EURUSD 0.5 limit at 1.09
          > S 1: copied
          > S #1 buy EURUSD 0.5 limit at 1.09
@@ -281,6 +328,13 @@ fn a_pending_order_is_cancelled_even_when_it_was_filled_meanwhile() {
          S fills #1
          S fills #2",
     );
+    assert!(scene.decision(1).plan.steps.contains(&Step::CancelOrClose));
+    assert!(scene.book("S").copies.is_empty());
+    let mut filled = pair();
+    for line in ["M open 1 buy EURUSD 0.5 limit at 1.09", "S fills #1", "M close 1"] {
+        filled.does(line).unwrap();
+    }
+    assert!(!filled.decision(1).plan.steps.contains(&Step::CancelOrClose), "it was known to be filled");
 }
 
 #[test]
@@ -332,6 +386,104 @@ fn a_netting_position_grows_by_another_leg() {
          S fills #4
          S fills #5",
     );
+}
+
+/// Each growth asks for less than the slave can open: what is kept adds up, and a partial close leaves its share of it.
+#[test]
+fn what_a_growth_is_too_small_for_is_kept_for_the_next_one() {
+    Scene::new("master M\nslave S of M {\"volume\":{\"multiplier\":\"0.4\"}}").plays(
+        "M open 1 buy EURUSD 0.5
+         > S 1: copied
+         > S #1 buy EURUSD 0.2
+         S fills #1
+         M modify 1 lots 0.51
+         > S 1: growth_kept
+         M modify 1 lots 0.52
+         > S 1: growth_kept
+         M modify 1 sl 1.05 lots 0.53
+         > S 1: copied
+         > S #2 buy EURUSD 0.01 sl 1.05
+         > S #3 modify #1 sl 1.05
+         S fills #2
+         S fills #3
+         M modify 1 sl 1.05 lots 0.55
+         > S 1: copied
+         > S #4 buy EURUSD 0.01 sl 1.05
+         S fills #4
+         M close 1 ratio 0.5
+         > S 1: copied
+         > S #5 close #1 0.11
+         S fills #5
+         M modify 1 sl 1.05 lots 0.3
+         > S 1: copied
+         > S #6 buy EURUSD 0.01 sl 1.05
+         S fills #6
+         M close 1
+         > S 1: copied
+         > S #7 close #1
+         > S #8 close #2
+         > S #9 close #4
+         > S #10 close #6
+         S fills #7
+         S fills #8
+         S fills #9
+         S fills #10",
+    );
+}
+
+/// A hundred growths that are too small one by one: the slave never differs from the rule by a step.
+#[test]
+fn any_row_of_growths_stays_within_a_step() {
+    for multiplier in ["0.03", "0.1", "0.37", "0.999", "1.7"] {
+        let mut scene =
+            Scene::new(&format!("master M\nslave S of M {{\"volume\":{{\"multiplier\":\"{multiplier}\"}}}}"));
+        let factor: rust_decimal::Decimal = multiplier.parse().unwrap();
+        let hundredths = |number: i64| rust_decimal::Decimal::new(number, 2);
+        scene.does("M open 1 buy EURUSD 1").unwrap();
+        for growth in 1..=100 {
+            scene.does(&format!("M modify 1 lots {}", hundredths(100 + growth))).unwrap();
+            let held = scene.book("S").all_copies().next().unwrap().2.left().get();
+            let off = hundredths(100 + growth) * factor - held;
+            assert!(
+                off >= hundredths(0) && off < hundredths(1),
+                "{multiplier}: holds {held} after {growth}, {off} off"
+            );
+        }
+    }
+}
+
+/// At a master that holds one position a symbol, what is too small may grow until it is not.
+#[test]
+fn a_position_that_was_too_small_is_copied_once_it_has_grown() {
+    Scene::new("master M netting\nslave S of M {\"volume\":{\"multiplier\":\"0.1\"}}").plays(
+        "M open 1 buy EURUSD 0.05
+         > S 1: lot_below_min
+         > S warns lot_below_min
+         M modify 1 lots 0.09
+         > S 1: growth_kept
+         M modify 1 lots 0.12
+         > S 1: copied
+         > S #1 buy EURUSD 0.01
+         > S clears lot_below_min
+         S fills #1
+         M close 1 to 0.06
+         > S 1: close_waits
+         M close 1
+         > S 1: copied
+         > S #2 close #1
+         S fills #2
+         M open 2 buy EURUSD 0.05
+         > S 2: lot_below_min
+         > S warns lot_below_min
+         M close 2 ratio 0.5
+         > S 2: not_copied
+         M close 2
+         > S 2: not_copied",
+    );
+    // Elsewhere a position never grows, and nothing is remembered of it.
+    let mut scene = Scene::new("master M\nslave S of M {\"volume\":{\"multiplier\":\"0.1\"}}");
+    scene.does("M open 1 buy EURUSD 0.05").unwrap();
+    assert!(scene.book("S").copies.is_empty());
 }
 
 #[test]

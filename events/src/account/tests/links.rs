@@ -62,6 +62,26 @@ fn a_link_ends_as_its_mode_says() {
     assert_eq!(count, 4);
 }
 
+/// By its ticket, or by its order where the opening was not answered yet; what a hand opened is strange all the same.
+#[test]
+fn what_was_kept_is_no_stranger() {
+    Scene::new("master M\nslave S of M\nM open 1 buy EURUSD 0.5\nS fills #1\nM open 2 buy EURUSD 0.2").plays(
+        "S unlinks M keep
+         > S leaves M: keep
+         > S is done with M
+         > S is 2 → 1
+         S fills #2
+         S holds 801 buy EURUSD 0.5, 802 buy EURUSD 0.2 #2
+         > S told all
+         S holds 801 buy EURUSD 0.5, 9 buy EURUSD 0.1
+         > S told all, strange 9
+         > S warns unknown_position
+         S holds 801 buy EURUSD 0.5
+         > S told all
+         > S clears unknown_position",
+    );
+}
+
 #[test]
 fn a_close_of_a_link_that_is_wound_down_at_once_is_tried_again() {
     Scene::new("master M\nslave S of M\nM open 1 buy EURUSD 0.5\nS fills #1").plays(
@@ -142,6 +162,25 @@ fn a_group_that_is_removed_takes_its_members_with_it() {
     );
     assert_eq!(scene.account("slave/T").links.len(), 1);
     assert!(scene.account("master/M").group.is_none());
+}
+
+/// The desk's, the master's, the group's, the link's or the slave's: the last one that says it counts.
+#[test]
+fn a_group_that_is_removed_goes_by_every_level_of_the_settings() {
+    let levels = [
+        (r#"desk {"wind_down":"close_now"}"#, "close_now"),
+        (r#"M settings {"copy":{"wind_down":"close_only_by_position"}}"#, "close_only_by_position"),
+        (r#"M group {"wind_down":"close_only_by_symbol"}"#, "close_only_by_symbol"),
+        (r#"S link M {"wind_down":"keep"}"#, "keep"),
+        (r#"S settings {"copy":{"wind_down":"close_now"}}"#, "close_now"),
+    ];
+    for (count, (line, mode)) in levels.iter().enumerate() {
+        let above: String = levels[..count].iter().map(|(line, _)| format!("\n{line}")).collect();
+        for given in [format!("\n{line}"), format!("{above}\n{line}")] {
+            let mut scene = Scene::new(&format!("master M\nslave S of M{given}"));
+            scene.plays(&format!("M dissolves\n> M is 2 → 0\n> S leaves M: {mode}\n> S is done with M\n> S is 2 → 1"));
+        }
+    }
 }
 
 /// Who saw an older version is told so, and nothing is changed; the same wish with the right one is taken.

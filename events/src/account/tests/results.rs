@@ -3,6 +3,7 @@
 use super::scene::pair;
 use crate::account::book::ANSWERED_MAX;
 use crate::sample::trade::lots;
+use crate::trade::Instruction;
 
 #[test]
 fn an_order_stands_until_its_result_is_here() {
@@ -230,6 +231,45 @@ fn a_close_that_is_rejected_is_tried_again_five_times() {
          S fills #8",
     );
     assert!(scene.book("S").copies.is_empty());
+}
+
+/// What ends an order that waits is tried again like a close, whatever it was that wanted it gone.
+#[test]
+fn a_cancel_that_is_rejected_is_tried_again() {
+    for (ends, first) in [
+        ("stop cancel", "#2 close #1 (stop)"),
+        ("S unlinks M close_only_by_position", "#2 close #1 (wind_down)"),
+        ("S unlinks M close_only_by_symbol", "#2 close #1 (wind_down)"),
+        ("S unlinks M close_now", "#2 close #1 (wind_down)"),
+    ] {
+        let mut scene = pair();
+        for line in ["M open 1 buy EURUSD 1 limit at 1.09", "S places #1", ends] {
+            scene.does(line).unwrap();
+        }
+        let second = scene.order("S", 2);
+        let reason = crate::event::json(&second.reason);
+        assert_eq!(first, format!("#2 close #1 ({})", reason.as_str().unwrap()));
+        scene.plays(
+            "S rejects #2
+             > S #3 close #1 (correction)
+             S rejects #3
+             > S #4 close #1 (correction)
+             S rejects #4
+             > S #5 close #1 (correction)
+             S rejects #5
+             > S #6 close #1 (correction)
+             S rejects #6
+             > S #7 close #1 (correction)
+             S rejects #7
+             > S warns volume_drift",
+        );
+        scene.does("S holds 801 buy EURUSD 1 limit at 1.09 #1").unwrap();
+        let again = scene.order("S", 8);
+        assert!(matches!(again.instruction, Instruction::Close { lots: None, .. }), "{ends}: a snapshot begins anew");
+        scene.does("S cancels #8").unwrap();
+        scene.does("M close 1").unwrap();
+        assert!(scene.book("S").copies.is_empty(), "{ends}");
+    }
 }
 
 /// Two parts are on their way; one is rejected. What the other closes is not closed again.

@@ -359,6 +359,7 @@ impl Scene {
             Event::SignalTaken(taken) if taken.origin == Origin::Snapshot => {
                 format!("shows {}", change_text(&taken.change))
             }
+            Event::NumbersSkipped(skipped) => format!("numbers go on above {}", skipped.through),
             Event::StopTaken(stop) => format!("stops: {}", stop.degree.as_str()),
             Event::StatusChanged(change) if change.old != change.new => {
                 format!("is {} → {}", change.old.code(), change.new.code())

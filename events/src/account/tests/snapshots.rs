@@ -1,6 +1,10 @@
 //! What terminals hold against what the desk thinks they hold.
 
 use super::scene::{Scene, pair};
+use crate::id::StreamId;
+use crate::react::Effect;
+use crate::sample::account_id;
+use crate::trade::Order;
 use std::fmt::Write;
 
 #[test]
@@ -293,18 +297,82 @@ fn a_terminal_that_is_ahead_of_the_log_is_only_watched_until_it_has_told_all() {
          S acks 1
          S acks 9
          > S warns log_behind_terminal
+         > S numbers go on above 9
+         > S is asked for all
          S acks 9
          M open 2 buy EURUSD 0.5
          > S 2: observed
          M close 1
          > S 1: copied
-         > S #2 close #1
+         > S #10 close #1
          S holds 9 buy EURUSD 0.5 #x
          > S told all, strange 9
          > S warns unknown_position
          > S clears log_behind_terminal
          M open 3 buy EURUSD 0.5
          > S 3: copied
-         > S #3 buy EURUSD 0.5",
+         > S #11 buy EURUSD 0.5",
     );
+}
+
+/// The backup knows of two orders that are outstanding. The one that a signal caused gets a new number under its old name; the
+/// one that only its number names may be another one at the terminal: it is withdrawn, and given anew where it is still wanted.
+#[test]
+fn numbers_and_names_go_on_above_what_a_terminal_knows() {
+    let mut scene = pair();
+    for line in ["M open 1 buy EURUSD 1", "S fills #1", "M close 1 ratio 0.5", "S part #2 0.3", "M modify 1 sl 1.09"] {
+        scene.does(line).unwrap();
+    }
+    let (own, caused) = (scene.order("S", 3), scene.order("S", 4));
+    assert!(own.is_own() && !caused.is_own());
+    let effects = scene.log.effects.len();
+    scene.plays(
+        "S acks 9
+         > S warns log_behind_terminal
+         > S numbers go on above 9
+         > S is asked for all",
+    );
+    let renumbered = Order { seq: 10, ..caused.clone() };
+    assert_eq!(scene.book("S").outbox.values().collect::<Vec<_>>(), [&renumbered]);
+    let stream = || StreamId::slave(&account_id("S"));
+    let done = |order: &Order| Effect::OrderDone { stream: stream(), order: order.id, seq: order.seq };
+    let told: Vec<_> = scene.log.effects[effects..].iter().filter(|effect| is_order(effect)).cloned().collect();
+    let due = Effect::OrderDue { stream: stream(), order: Box::new(renumbered) };
+    assert_eq!(told, [done(&own), done(&caused), due]);
+    let mut carried_out = scene.clone();
+    scene.plays(
+        "S holds 801 buy EURUSD 0.7 sl 1.09 #1
+         > S told all
+         > S clears log_behind_terminal
+         S fills #4
+         > S #11 close #1 0.2 (correction)
+         S fills #11",
+    );
+    assert_ne!(scene.order("S", 11).id, own.id);
+    // The terminal had done it before the backup was restored: it has less, and nothing is closed twice.
+    carried_out.plays(
+        "S fills #4
+         S fills #3
+         > refused order_unknown
+         S holds 801 buy EURUSD 0.5 sl 1.09 #1
+         > S told all, 0.5 instead of 0.7
+         > S warns volume_drift
+         > S clears log_behind_terminal",
+    );
+}
+
+#[test]
+fn a_number_that_no_terminal_can_have_is_only_shown() {
+    pair().plays(&format!(
+        "S acks {}
+         > S warns log_behind_terminal
+         M open 1 buy EURUSD 0.5
+         > S 1: observed
+         M acks 9",
+        u64::MAX
+    ));
+}
+
+fn is_order(effect: &Effect) -> bool {
+    matches!(effect, Effect::OrderDone { .. } | Effect::OrderDue { .. })
 }
