@@ -50,6 +50,11 @@ impl ProxySettings {
         TradingDay { zone: self.zone.clone(), ..TradingDay::default() }
     }
 
+    /// The model that is meant by a name.
+    pub fn meant<'a>(&'a self, name: &'a str) -> &'a str {
+        self.aliases.get(name).map_or(name, String::as_str)
+    }
+
     fn check(&self) -> Result<(), Refusal> {
         let invalid = |field, why: String| Err(Refusal::SettingInvalid { field, why });
         if let Err(error) = self.day().validate() {

@@ -5,6 +5,7 @@ use super::ema::Ema;
 use super::event::{Event, Failure, Model, ProbeOutcome, StatusChanged};
 use super::health::{By, Health};
 use super::request::{Outcome, RequestFinished};
+use super::routing::Candidate;
 use super::settings::{Kind, Settings};
 use crate::id::{EndpointId, Version};
 use crate::stream::Stamp;
@@ -25,6 +26,8 @@ pub struct Endpoint {
     pub latency: Option<Span>,
     /// Time of a good answer to a request, in microseconds.
     pub inference: Ema,
+    /// When it last gave a good answer to a request.
+    pub measured_at: Option<Timestamp>,
     /// When it last succeeded in something.
     pub last_seen: Option<Timestamp>,
     pub last_error: Option<LastError>,
@@ -56,6 +59,7 @@ impl Endpoint {
             health: Health::default(),
             latency: None,
             inference: Ema::default(),
+            measured_at: None,
             last_seen: None,
             last_error: None,
             next_probe_at: Timestamp::ZERO,
@@ -82,6 +86,24 @@ impl Endpoint {
     /// How long an answer takes, as far as requests showed.
     pub fn inference_latency(&self) -> Option<Span> {
         self.inference.value().map(|micros| Span(i64::try_from(micros).unwrap_or(i64::MAX)))
+    }
+
+    pub fn has_model(&self, id: &str) -> bool {
+        self.models.binary_search_by(|model| model.id.as_str().cmp(id)).is_ok()
+    }
+    /// As one of those that a request may go to; none where it is not there. Only the proxy knows the rest.
+    pub fn candidate(&self, in_flight: u32, ejected: bool) -> Option<Candidate> {
+        let settings = self.settings.as_ref().filter(|_| self.is_there())?;
+        Some(Candidate {
+            endpoint: self.id,
+            status: self.health.status,
+            weight: settings.weight,
+            in_flight,
+            in_flight_max: settings.in_flight_max,
+            latency: self.inference_latency(),
+            measured_at: self.measured_at,
+            ejected,
+        })
     }
 
     pub(super) fn remember(&mut self, event: &Event, at: &Stamp) {
@@ -139,7 +161,8 @@ impl Endpoint {
         }
         if change.why == super::Why::Moved {
             // What was measured and found there says nothing of the new place.
-            (self.found, self.latency, self.inference) = (None, None, Ema::default());
+            (self.found, self.latency) = (None, None);
+            (self.inference, self.measured_at) = (Ema::default(), None);
             (self.models, self.models_at) = (Vec::new(), None);
             self.start_anew(at);
         }
@@ -155,7 +178,7 @@ impl Endpoint {
         self.told = (finished.run, finished.seq);
         if finished.outcome == Outcome::Success {
             self.inference.add(finished.duration.0.unsigned_abs());
-            self.last_seen = Some(at.recorded_at);
+            (self.measured_at, self.last_seen) = (Some(at.recorded_at), Some(at.recorded_at));
         }
         let Some((good, by)) = finished.says() else { return };
         self.health.hear(good, by);

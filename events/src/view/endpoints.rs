@@ -145,6 +145,10 @@ impl Endpoints {
     pub fn clients(&self) -> &Clients {
         &self.clients
     }
+    /// The day that it is, as days are counted: since 1970-01-01, in the proxy's zone.
+    pub fn today(truth: &Truth, now: Timestamp) -> i64 {
+        counted_day(truth).date(now)
+    }
     /// Tokens of each month that had some: year, month from 1, and what is known how.
     pub fn months(&self) -> impl Iterator<Item = (i64, u8, &TokenSum)> {
         self.months.iter().map(|(month, sum)| (month.div_euclid(12), month.rem_euclid(12) as u8 + 1, sum))
@@ -153,7 +157,7 @@ impl Endpoints {
     pub fn hours_of_the_week(&self) -> [u64; 168] {
         std::array::from_fn(|hour| self.hours.get(&(hour as u8)).copied().unwrap_or(0))
     }
-    /// Per endpoint, or of all, by the minute, zero-filled, oldest first; the last one is that of `now`.
+    /// Of all endpoints, by the minute, zero-filled, oldest first; the last one is that of `now`.
     pub fn history(&self, now: Timestamp) -> Vec<Minute> {
         self.timeline.hour(now)
     }

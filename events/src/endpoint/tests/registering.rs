@@ -174,6 +174,32 @@ fn models_are_sorted_and_a_list_that_is_the_same_is_no_event() {
 }
 
 #[test]
+fn a_candidate_is_what_the_endpoint_knows_of_itself() {
+    use routing::Candidate;
+    let mut case = Case::with(Settings { weight: 70, in_flight_max: 4, ..settings("attic") });
+    case.answers(9);
+    case.does(Command::SyncModels(vec![model("b"), model("a"), model("c")]));
+    assert_eq!(["a", "b", "c", "d", ""].map(|id| case.endpoint.has_model(id)), [true, true, true, false, false]);
+    let new = Candidate {
+        endpoint: endpoint_id(1),
+        status: Status::Online,
+        weight: 70,
+        in_flight: 3,
+        in_flight_max: 4,
+        latency: None,
+        measured_at: None,
+        ejected: true,
+    };
+    assert_eq!(case.endpoint.candidate(3, true), Some(new.clone()), "a probe measures no request");
+    case.request(Outcome::Success, Some(200));
+    let measured = Candidate { latency: Some(Span::millis(2_000)), measured_at: Some(case.now), ..new };
+    assert_eq!(case.endpoint.candidate(3, true), Some(measured));
+    case.does(Command::Remove);
+    assert_eq!(case.endpoint.candidate(0, false), None);
+    assert_eq!(Case::empty().endpoint.candidate(0, false), None);
+}
+
+#[test]
 fn what_it_is_stands_in_the_log_once() {
     use detect::Found;
     let mut case = Case::new();

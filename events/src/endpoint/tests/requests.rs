@@ -91,6 +91,7 @@ fn the_proxy_is_told_what_it_goes_by() {
         assert_eq!((denial.code.as_str(), denial.field.as_deref()), ("setting_invalid", Some(field)), "{aliases:?}");
     }
     let proxy = log.fold.truth.proxy().unwrap();
+    assert_eq!((proxy.settings.meant("gpt"), proxy.settings.meant("qwen")), ("qwen", "qwen"));
     assert_eq!((proxy.settings.zone.as_str(), proxy.settings.aliases["gpt"].as_str()), ("Europe/Athens", "qwen"));
 }
 

@@ -45,6 +45,18 @@ impl Days {
         let range = (first <= last).then(|| self.days.range(first..=last));
         range.into_iter().flatten().map(|(date, rows)| (*date, rows))
     }
+    /// Sums from the first day to the last, by what each row is looked at as; none leaves it out.
+    pub fn sums<K: Ord>(&self, first: i64, last: i64, by: impl Fn(i64, &Row) -> Option<K>) -> BTreeMap<K, Bucket> {
+        let mut sums = BTreeMap::<K, Bucket>::new();
+        for (date, rows) in self.range(first, last) {
+            for (row, bucket) in rows {
+                if let Some(key) = by(date, row) {
+                    sums.entry(key).or_default().take_in(bucket);
+                }
+            }
+        }
+        sums
+    }
     pub fn of(&self, date: i64) -> Option<&BTreeMap<Row, Bucket>> {
         self.days.get(&date)
     }

@@ -1,7 +1,7 @@
 //! The dashboard in one piece: from memory, at the cost of the number of endpoints, never of the number of requests.
 
 use super::minutes::{Average, AverageOf, Minute, mean};
-use super::{Endpoints, Share, counted_day};
+use super::{Endpoints, Share};
 use crate::endpoint::{Api, Endpoint, Kind, LastError, Outcome, Status};
 use crate::id::{EndpointId, Position};
 use crate::money::Factor;
@@ -104,7 +104,7 @@ pub struct ModelSpeed {
 impl Endpoints {
     /// All of the dashboard as it is at `now`. Only the proxy knows what is in flight.
     pub fn overview(&self, truth: &Truth, now: Timestamp, in_flight: impl Fn(EndpointId) -> u32) -> Overview {
-        let today = counted_day(truth).date(now);
+        let today = Self::today(truth, now);
         let names = self.models.names();
         let (mut endpoints, mut endpoint_tps) = (Vec::new(), Vec::new());
         for endpoint in truth.endpoints() {

@@ -330,6 +330,14 @@ fn a_day_is_kept_by_endpoint_model_and_part_of_the_interface() {
         ],
         "who is turned away invents no models"
     );
+    let date = Endpoints::today(case.truth(), case.log.now);
+    let by_model = case.view().days().sums(date, date, |_, row| row.endpoint.map(|_| row.model));
+    let by_model: Vec<_> = by_model.iter().map(|(model, sum)| (names[model], sum.total(), sum.output_tokens)).collect();
+    assert_eq!(by_model, [("a", 4, 80), ("b", 1, 20)]);
+    let one =
+        case.view().days().sums(date - 6, date, |date, row| (row.endpoint == Some(endpoint_id(2))).then_some(date));
+    assert_eq!(one.iter().map(|(date, sum)| (*date, sum.success, sum.failed)).collect::<Vec<_>>(), [(date, 1, 1)]);
+    assert!(case.view().days().sums(date + 1, date + 9, |_, _| Some(())).is_empty());
 }
 
 #[test]
