@@ -411,7 +411,7 @@ const INTRODUCTION: &str = "\
 Everything that the log can hold. This page is written from the code (`events/src/golden.rs`) and a test compares it.
 
 Numbers and names are never given twice. A **business** event is kept for ever and has a readable audit row; **volume** has SQL
-tables and a retention of its own; **telemetry** is cut by age or size. Older schemas are read for ever: a file in
+tables and a retention of its own, and is cut from the log as **telemetry** is, by age or size; what it adds up to stays. Older schemas are read for ever: a file in
 `events/golden/` holds the bytes of each. Times are microseconds since 1970-01-01 UTC, spans microseconds, decimals are strings,
 a runtime status is 0 (disabled), 1 (enabled) or 2 (connected).
 

@@ -269,7 +269,10 @@ impl Auditor {
                 self.of_desk(record, event);
             }
             Event::Endpoint(_) => {
-                return Err(violation(Invariant::Chain, format!("event {position} is of an endpoint, and there is none")));
+                return Err(violation(
+                    Invariant::Chain,
+                    format!("event {position} is of an endpoint, and there is none"),
+                ));
             }
             Event::Unknown(_) => return Err(violation(Invariant::Chain, format!("event {position} is of no kind"))),
         }

@@ -82,7 +82,7 @@ impl Endpoint {
         }
         let moved = settings.base_url != known.base_url;
         let mut events = vec![Event::Changed(Changed { settings: Box::new(settings) })];
-        if moved {
+        if moved && self.health.status != Status::Pending {
             events.push(self.turn(Status::Pending, Why::Moved));
         }
         Ok(events)

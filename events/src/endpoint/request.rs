@@ -11,7 +11,8 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestFinished {
     pub request: Uuid,
-    /// The proxy's run that tells it, and its number there: what is told again has the same and is counted once.
+    /// The proxy's run that tells it, which grows with each start, and its number there: what is told again has the same and is
+    /// counted once.
     pub run: u64,
     pub seq: u64,
     /// As the client named it, or as an alias says.

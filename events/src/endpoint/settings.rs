@@ -160,6 +160,10 @@ impl Settings {
         ]
     }
 
+    /// It may be asked for this.
+    pub fn can(&self, capability: Capability) -> bool {
+        self.capabilities.is_empty() || self.capabilities.contains(&capability)
+    }
     pub fn health_interval(&self) -> Span {
         Span::seconds(self.health_interval_seconds.into())
     }

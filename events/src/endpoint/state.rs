@@ -115,10 +115,7 @@ impl Endpoint {
                 self.health.since = at.recorded_at;
                 self.revision = at.version;
             }
-            Event::Changed(changed) => {
-                self.settings = Some(changed.settings.clone());
-                self.revision = at.version;
-            }
+            Event::Changed(changed) => self.changed(&changed.settings, at),
             Event::Removed(_) => {
                 self.removed_at = Some(at.recorded_at);
                 (self.models, self.revision) = (Vec::new(), at.version);
@@ -136,6 +133,18 @@ impl Endpoint {
             Event::RequestFinished(finished) => self.finished(finished, at),
             Event::ProxyChanged(_) => unreachable!("an event of the proxy in the stream of endpoint {}", self.id),
         }
+    }
+
+    /// What was measured and found at another address says nothing of the new one.
+    fn changed(&mut self, settings: &Settings, at: &Stamp) {
+        if self.settings.as_ref().is_some_and(|known| known.base_url != settings.base_url) {
+            (self.found, self.latency) = (None, None);
+            (self.inference, self.measured_at) = (Ema::default(), None);
+            (self.models, self.models_at) = (Vec::new(), None);
+            self.start_anew(at);
+        }
+        self.settings = Some(Box::new(settings.clone()));
+        self.revision = at.version;
     }
 
     fn probed(&mut self, outcome: &ProbeOutcome, at: &Stamp) {
@@ -158,13 +167,6 @@ impl Endpoint {
         self.health.turn(change.new, at.recorded_at);
         if let Some(next_in) = change.next_in {
             self.next_probe_at = at.recorded_at + next_in;
-        }
-        if change.why == super::Why::Moved {
-            // What was measured and found there says nothing of the new place.
-            (self.found, self.latency) = (None, None);
-            (self.inference, self.measured_at) = (Ema::default(), None);
-            (self.models, self.models_at) = (Vec::new(), None);
-            self.start_anew(at);
         }
     }
 

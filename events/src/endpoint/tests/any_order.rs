@@ -17,7 +17,7 @@ fn leads_to(old: Status, new: Status) -> bool {
         (Offline, HalfOpen) => true,
         (HalfOpen, Online | Offline) => true,
         // A person resets it, or gives it another address.
-        (_, Pending) => true,
+        (Online | Error | Offline | HalfOpen, Pending) => true,
         _ => false,
     }
 }
@@ -73,15 +73,16 @@ proptest! {
                         _ => {}
                     },
                     Event::Reset(_) => failures = 0,
+                    Event::Changed(changed) => {
+                        let known = before.settings.as_ref().unwrap();
+                        failures = if changed.settings.base_url == known.base_url { failures } else { 0 };
+                    }
                     Event::StatusChanged(change) => {
                         prop_assert_eq!(change.old, status);
                         prop_assert!(leads_to(change.old, change.new), "{:?}", change);
                         let down = change.new == Status::Offline;
                         prop_assert!(!down || failures >= 2 || change.old == Status::HalfOpen, "{:?}", change);
                         status = change.new;
-                        if change.why == Why::Moved {
-                            failures = 0;
-                        }
                     }
                     _ => {}
                 }

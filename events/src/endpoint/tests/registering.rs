@@ -21,6 +21,9 @@ fn an_endpoint_that_nobody_reaches_can_be_registered() {
     assert_eq!((health.status, found, latency, models.len()), (Status::Pending, &None, &None, 0));
     assert_eq!((case.endpoint.kind(), case.endpoint.revision), (None, Version(1)));
     let defaults = Settings::default();
+    assert!(defaults.can(Capability::Vision), "an empty list means no filter");
+    let chat = Settings { capabilities: [Capability::Chat].into(), ..Settings::default() };
+    assert!(chat.can(Capability::Chat) && !chat.can(Capability::Vision));
     let seconds =
         (defaults.health_interval_seconds, defaults.probe_timeout_seconds, defaults.inference_timeout_seconds);
     assert_eq!((seconds, defaults.failure_threshold), ((30, 5, 120), 2));
@@ -157,6 +160,9 @@ fn another_address_is_another_place() {
     let Endpoint { latency, models, last_error, health, .. } = &case.endpoint;
     assert_eq!((latency, models.len(), last_error, health.failures), (&None, 0, &None, 0));
     assert_eq!((case.status(), case.probed_in(), case.endpoint.inference_latency()), (Status::Pending, 0, None));
+    case.fails();
+    assert_eq!(case.does(change(settings("attic"))), ["endpoint_changed"], "pending it was before");
+    assert_eq!((case.endpoint.health.failures, case.probed_in()), (0, 0));
 }
 
 #[test]
