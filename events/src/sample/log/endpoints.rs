@@ -66,11 +66,11 @@ fn request(log: &Log, with: u8) -> RequestFinished {
         // Now and then one is told again.
         seq: if with % 16 == 15 { 1 } else { log.records.len() as u64 + 1 },
         model: ["a", "b", "c"][usize::from(with) % 3].into(),
-        api: if with % 4 == 0 { Api::Embeddings } else { Api::ChatCompletions },
+        api: if with.is_multiple_of(4) { Api::Embeddings } else { Api::ChatCompletions },
         http_status: (outcome != Outcome::Timeout).then_some(200 + u16::from(with) * 2),
         tokens: Tokens { input: 5, output, known: TokensKnown::ALL[usize::from(with) % 4] },
         duration: Span::millis(i64::from(with) * 7),
-        client: (with % 7 > 0).then(|| format!("192.0.2.{}", with % 7)),
+        client: (!with.is_multiple_of(7)).then(|| format!("192.0.2.{}", with % 7)),
         ..finished(1)
     }
 }
