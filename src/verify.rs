@@ -607,6 +607,7 @@ fn belongs(stream: &StreamId, event: &Event) -> bool {
     match event {
         Event::Account(_) => matches!(stream, StreamId::Account(..)),
         Event::Desk(_) => *stream == StreamId::Desk,
+        Event::Endpoint(event) => event.belongs_to(stream),
         Event::Answered(_) | Event::Unknown(_) => true,
     }
 }

@@ -315,7 +315,9 @@ impl Handler<Deliver> for DeskActor {
 
     fn handle(&mut self, deliver: Deliver, _: &mut Context<Self>) {
         match &deliver.order.to {
-            StreamId::Desk => self.shard.submit(deliver.order, deliver.ticket),
+            StreamId::Desk | StreamId::Endpoint(_) | StreamId::Proxy => {
+                self.shard.submit(deliver.order, deliver.ticket)
+            }
             account @ StreamId::Account(..) => {
                 let actor = self.actor_of(account.clone());
                 if let Err(error) = actor.try_send(deliver) {

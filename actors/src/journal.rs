@@ -423,7 +423,7 @@ impl<T> Journal<T> {
         if self.open.records.is_empty() {
             self.open.since = self.now;
         }
-        self.open.urgent |= event.class() != Class::Telemetry;
+        self.open.urgent |= event.class().is_kept();
         let position = self.truth.position().next();
         let version = self.truth.slot(stream).map_or(Version(1), |slot| slot.version.next());
         let record = Record {

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use tidehelm_events::account;
 use tidehelm_events::answer::{Answer, BodyHash, Denial, Known, Status};
 use tidehelm_events::desk::{self, Desk};
+use tidehelm_events::endpoint::{self, Endpoint, Proxy};
 use tidehelm_events::event::Event;
 use tidehelm_events::id::{CommandId, Principal, StreamId, StreamNo, Version};
 use tidehelm_events::react::Effect;
@@ -43,6 +44,8 @@ impl Order {
 pub enum Command {
     Desk(desk::Command),
     Account(account::Command),
+    Endpoint(endpoint::Command),
+    Proxy(endpoint::ProxyCommand),
 }
 
 /// What an order comes to. Nothing has happened yet.
@@ -146,6 +149,18 @@ fn decide(
             let Decision { events, effects } =
                 account.decide(command.clone(), seen).map_err(|refusal| refusal.denial())?;
             Ok((events.into_iter().map(Event::Account).collect(), effects))
+        }
+        (StreamId::Endpoint(id), Command::Endpoint(command)) => {
+            let new = Endpoint::new(*id);
+            let decided = truth.endpoint(*id).unwrap_or(&new).decide(command.clone(), seen);
+            let Decision { events, effects } = decided.map_err(|refusal| refusal.denial())?;
+            Ok((events.into_iter().map(Event::Endpoint).collect(), effects))
+        }
+        (StreamId::Proxy, Command::Proxy(command)) => {
+            let new = Proxy::default();
+            let decided = truth.proxy().unwrap_or(&new).decide(command.clone(), seen);
+            let Decision { events, effects } = decided.map_err(|refusal| refusal.denial())?;
+            Ok((events.into_iter().map(Event::Endpoint).collect(), effects))
         }
         (to, _) => unreachable!("a command for {to} that is of another kind of stream"),
     }

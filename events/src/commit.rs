@@ -1,7 +1,7 @@
 //! The unit of truth: all events of one group commit, packed into two blobs under a header that chains by hash.
 
 use crate::codec::{self, CodecError};
-use crate::envelope::{Class, Record};
+use crate::envelope::Record;
 use crate::event::Event;
 use crate::id::{CommandId, Epoch, NodeId, Position, Principal, StreamId, StreamNo, Version};
 use crate::time::Timestamp;
@@ -291,20 +291,17 @@ pub fn pack(names: &[(StreamNo, StreamId)], records: &[Record], sealing: &Sealin
     assert_eq!(first, sealing.previous.position.next(), "a commit that does not follow the head");
     let (mut kept, mut telemetry) = (Vec::new(), Vec::with_capacity(records.len() * 128));
     let (mut kept_count, mut telemetry_count) = (0, 0);
-    if !names.is_empty() || records.iter().any(|record| record.event.class() != Class::Telemetry) {
+    if !names.is_empty() || records.iter().any(|record| record.event.class().is_kept()) {
         codec::write(&names, &mut kept);
     }
     let mut payload = Vec::with_capacity(256);
     for record in records {
-        match record.event.class() {
-            Class::Telemetry => {
-                write_record(record, first, committed_at, &mut payload, &mut telemetry);
-                telemetry_count += 1;
-            }
-            Class::Business | Class::Volume => {
-                write_record(record, first, committed_at, &mut payload, &mut kept);
-                kept_count += 1;
-            }
+        if record.event.class().is_kept() {
+            write_record(record, first, committed_at, &mut payload, &mut kept);
+            kept_count += 1;
+        } else {
+            write_record(record, first, committed_at, &mut payload, &mut telemetry);
+            telemetry_count += 1;
         }
     }
     let header = Header {

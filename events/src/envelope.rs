@@ -6,16 +6,26 @@ use crate::stream::Stamp;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How long an event is kept, and how it can be queried.
+/// How long an event is kept, and how it can be queried (docs/adr/0025).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// Kept for ever, with a readable audit row.
     Business,
-    /// Kept in SQL tables of its own, with its own retention.
+    /// Kept in SQL tables of its own, with its own retention; cut from the log as telemetry is, its totals stay in the fold.
     Volume,
     /// Cut by age or size.
     Telemetry,
+}
+
+impl Class {
+    /// It stands in the blob that is never cut.
+    pub fn is_kept(self) -> bool {
+        match self {
+            Class::Business => true,
+            Class::Volume | Class::Telemetry => false,
+        }
+    }
 }
 
 /// One event as the log holds it.

@@ -4,6 +4,7 @@ use crate::account;
 use crate::answer::Answered;
 use crate::codec::{self, CodecError};
 use crate::desk;
+use crate::endpoint;
 use crate::envelope::Class;
 
 /// What the log knows about a kind of event. Numbers and names are never given twice.
@@ -73,6 +74,8 @@ pub enum Event {
     Answered(Box<Answered>),
     Desk(desk::Event),
     Account(account::Event),
+    /// Of an endpoint, or of the proxy as a whole.
+    Endpoint(endpoint::Event),
     /// Of a kind or schema that this build does not know: carried, never lost.
     Unknown(Unknown),
 }
@@ -98,6 +101,7 @@ impl Event {
         let mut kinds = vec![ANSWERED];
         kinds.extend_from_slice(desk::Event::KINDS);
         kinds.extend_from_slice(account::Event::KINDS);
+        kinds.extend_from_slice(endpoint::Event::KINDS);
         kinds.sort_by_key(|kind| kind.number);
         kinds
     }
@@ -107,6 +111,7 @@ impl Event {
             Event::Answered(_) => ANSWERED,
             Event::Desk(event) => event.kind(),
             Event::Account(event) => event.kind(),
+            Event::Endpoint(event) => event.kind(),
             Event::Unknown(unknown) => Kind {
                 number: unknown.number,
                 name: "unknown",
@@ -126,6 +131,7 @@ impl Event {
             Event::Answered(answered) => codec::write(answered, out),
             Event::Desk(event) => event.encode(out),
             Event::Account(event) => event.encode(out),
+            Event::Endpoint(event) => event.encode(out),
             Event::Unknown(unknown) => out.extend_from_slice(&unknown.bytes),
         }
     }
@@ -133,6 +139,9 @@ impl Event {
     pub fn decode(number: u16, schema: u16, bytes: &[u8]) -> Result<Event, CodecError> {
         if let Some(event) = account::Event::decode(number, schema, bytes) {
             return event.map(Event::Account);
+        }
+        if let Some(event) = endpoint::Event::decode(number, schema, bytes) {
+            return event.map(Event::Endpoint);
         }
         if (number, schema) == (ANSWERED.number, ANSWERED.schema) {
             return codec::read(bytes).map(Event::Answered);
@@ -148,6 +157,7 @@ impl Event {
             Event::Answered(answered) => json(answered),
             Event::Desk(event) => event.to_json(),
             Event::Account(event) => event.to_json(),
+            Event::Endpoint(event) => event.to_json(),
             Event::Unknown(unknown) => serde_json::json!({
                 "number": unknown.number,
                 "schema": unknown.schema,
@@ -167,6 +177,9 @@ impl Event {
         }
         if let Some(event) = account::Event::from_json(kind, payload) {
             return event.map(Event::Account).map_err(not);
+        }
+        if let Some(event) = endpoint::Event::from_json(kind, payload) {
+            return event.map(Event::Endpoint).map_err(not);
         }
         if kind == "unknown" {
             return unknown_from(payload).ok_or_else(|| CodecError::UnknownKind(kind.to_string()));

@@ -239,7 +239,7 @@ fn state_file() -> String {
     format!("state.{SCHEMA}.json")
 }
 
-/// A master, a slave that follows it, one that nobody wants yet, two that trade, people, keys, a refusal, a cut.
+/// A master, a slave that follows it, one that nobody wants yet, two that trade, people, keys, endpoints, a refusal, a cut.
 fn small_log() -> Log {
     let mut log = Log::new();
     let (master, slave) = (sample::account_id("A_1"), sample::account_id("A_12"));
@@ -267,6 +267,7 @@ fn small_log() -> Log {
         .unwrap();
     log.desk(desk::Command::ChangeSettings(desk::Settings { session_hours: 8, ..Default::default() })).unwrap();
     traded(&mut log);
+    proxied(&mut log);
     let cut = desk::TelemetryCut { through: Position(5), base_hash: Hash([0xba; 32]), events: 1 };
     log.desk(desk::Command::NoteCut(cut)).unwrap();
     log.answer(&StreamId::slave(&slave), crate::answer::Answer::Refused(sample::denial()));
@@ -318,6 +319,32 @@ fn traded(log: &mut Log) {
     let filled = OrderResult { order: first, outcome: Outcome::Filled, lots: None, error: None, ..result() };
     let filled = Command::Result { result: Box::new(filled), durable_at: None, sent_at: None };
     log.account(&to_slave, filled).unwrap();
+}
+
+/// An endpoint that serves and is in doubt, one that was removed, and a request that came to none.
+fn proxied(log: &mut Log) {
+    use crate::endpoint::detect::Found;
+    use crate::endpoint::{Command, Kind, Outcome, ProbeOutcome, ProxyCommand, ProxySettings, RequestFinished};
+    use sample::endpoint::{endpoint_id, finished, model, settings, settings_in_full};
+    let (one, other) = (endpoint_id(1), endpoint_id(2));
+    let zone = ProxySettings { zone: "Asia/Tokyo".into(), ..ProxySettings::default() };
+    log.proxy(ProxyCommand::Change(Box::new(zone))).unwrap();
+    log.endpoint(one, Command::Register(Box::new(settings_in_full()))).unwrap();
+    log.endpoint(other, Command::Register(Box::new(settings("attic")))).unwrap();
+    let revision = log.fold.truth.endpoint(one).unwrap().revision;
+    let (outcome, found) =
+        (ProbeOutcome::Answered { took: Span::millis(120) }, Found { kind: Kind::Vllm, version: None });
+    log.endpoint(one, Command::TakeProbe { outcome, found: Some(found), revision, jitter: 500 }).unwrap();
+    log.endpoint(one, Command::SyncModels(vec![model("qwen3-8b")])).unwrap();
+    let mut finish = |to, finished| {
+        log.endpoint(to, Command::FinishRequest { finished: Box::new(finished), jitter: 500 }).unwrap();
+    };
+    finish(one, finished(1));
+    finish(other, finished(2));
+    finish(one, RequestFinished { outcome: Outcome::UpstreamError, http_status: Some(502), ..finished(3) });
+    log.endpoint(other, Command::Remove).unwrap();
+    let refused = RequestFinished { outcome: Outcome::Refused, ..finished(4) };
+    log.proxy(ProxyCommand::FinishRequest(Box::new(refused))).unwrap();
 }
 
 /// A changed layout or meaning of the state that keeps its schema number would read old snapshots wrongly.
@@ -384,7 +411,7 @@ const INTRODUCTION: &str = "\
 Everything that the log can hold. This page is written from the code (`events/src/golden.rs`) and a test compares it.
 
 Numbers and names are never given twice. A **business** event is kept for ever and has a readable audit row; **volume** has SQL
-tables and a retention of its own; **telemetry** is cut by age or size. Older schemas are read for ever: a file in
+tables and a retention of its own, and is cut from the log as **telemetry** is, by age or size; what it adds up to stays. Older schemas are read for ever: a file in
 `events/golden/` holds the bytes of each. Times are microseconds since 1970-01-01 UTC, spans microseconds, decimals are strings,
 a runtime status is 0 (disabled), 1 (enabled) or 2 (connected).
 

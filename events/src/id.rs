@@ -1,6 +1,7 @@
 //! Names of things. Each is checked once, when it is made.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ pub enum IdError {
     Account(String),
     #[error("a user name has 1 to 64 characters of a-z 0-9 . _ @ and -, got `{0}`")]
     User(String),
-    #[error("a stream is `desk`, `master/ACCOUNT` or `slave/ACCOUNT`, got `{0}`")]
+    #[error("a stream is `desk`, `master/ACCOUNT`, `slave/ACCOUNT`, `endpoint/ID` or `proxy`, got `{0}`")]
     Stream(String),
     #[error("a role is `master` or `slave`, got `{0}`")]
     Role(String),
@@ -110,6 +111,9 @@ impl std::str::FromStr for Role {
 pub enum StreamId {
     Desk,
     Account(Role, AccountId),
+    Endpoint(EndpointId),
+    /// The proxy as a whole, with the requests that came to no endpoint.
+    Proxy,
 }
 
 impl StreamId {
@@ -119,18 +123,21 @@ impl StreamId {
     pub fn slave(account: &AccountId) -> Self {
         StreamId::Account(Role::Slave, account.clone())
     }
-    /// `desk`, `master` or `slave`: a word for tables and metrics.
+    /// `desk`, `master`, `slave`, `endpoint` or `proxy`: a word for tables and metrics.
     pub fn kind(&self) -> &'static str {
         match self {
             StreamId::Desk => "desk",
             StreamId::Account(role, _) => role.as_str(),
+            StreamId::Endpoint(_) => "endpoint",
+            StreamId::Proxy => "proxy",
         }
     }
-    /// What distinguishes it among streams of its kind; empty for the desk.
-    pub fn key(&self) -> &str {
+    /// What distinguishes it among streams of its kind; empty for the desk and the proxy.
+    pub fn key(&self) -> Cow<'_, str> {
         match self {
-            StreamId::Desk => "",
-            StreamId::Account(_, account) => account.as_str(),
+            StreamId::Desk | StreamId::Proxy => Cow::Borrowed(""),
+            StreamId::Account(_, account) => Cow::Borrowed(account.as_str()),
+            StreamId::Endpoint(endpoint) => Cow::Owned(endpoint.to_string()),
         }
     }
 }
@@ -140,6 +147,8 @@ impl fmt::Display for StreamId {
         match self {
             StreamId::Desk => f.write_str("desk"),
             StreamId::Account(role, account) => write!(f, "{}/{account}", role.as_str()),
+            StreamId::Endpoint(endpoint) => write!(f, "endpoint/{endpoint}"),
+            StreamId::Proxy => f.write_str("proxy"),
         }
     }
 }
@@ -151,14 +160,15 @@ impl fmt::Debug for StreamId {
 impl std::str::FromStr for StreamId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        if text == "desk" {
-            return Ok(StreamId::Desk);
-        }
+        let unknown = || IdError::Stream(text.chars().take(80).collect());
         match text.split_once('/') {
+            None if text == "desk" => Ok(StreamId::Desk),
+            None if text == "proxy" => Ok(StreamId::Proxy),
             Some((role @ ("master" | "slave"), account)) => {
                 Ok(StreamId::Account(role.parse()?, AccountId::new(account)?))
             }
-            _ => Err(IdError::Stream(text.chars().take(80).collect())),
+            Some(("endpoint", id)) => EndpointId::parse(id).map(StreamId::Endpoint).ok_or_else(unknown),
+            _ => Err(unknown()),
         }
     }
 }
@@ -244,6 +254,19 @@ uuid_id!(
     CredentialId
 );
 
+uuid_id!(
+    /// An upstream service that the desk watches and sends requests to.
+    EndpointId
+);
+
+impl EndpointId {
+    /// The id, where the text is one as it is written: one id has one text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Uuid::try_parse(text).ok().map(EndpointId)?;
+        (id.to_string() == text).then_some(id)
+    }
+}
+
 impl EventId {
     /// A uuid v7 whose time is `recorded_at` and whose other 74 bits are a bijection of the position, keyed by the desk.
     pub fn derive(desk: DeskId, position: Position, recorded_at: crate::time::Timestamp) -> Self {
@@ -314,10 +337,19 @@ mod tests {
 
     #[test]
     fn a_stream_reads_as_it_is_written() {
-        for text in ["desk", "master/A_1", "slave/A_12"] {
-            assert_eq!(text.parse::<StreamId>().unwrap().to_string(), text);
+        for (text, kind, key) in [
+            ("desk", "desk", ""),
+            ("master/A_1", "master", "A_1"),
+            ("slave/A_12", "slave", "A_12"),
+            ("proxy", "proxy", ""),
+            ("endpoint/0e000000-0000-7000-8000-000000000001", "endpoint", "0e000000-0000-7000-8000-000000000001"),
+        ] {
+            let stream: StreamId = text.parse().unwrap();
+            assert_eq!((stream.to_string().as_str(), stream.kind(), stream.key().as_ref()), (text, kind, key));
         }
-        for bad in ["", "desk/", "master", "master/", "owner/A", "slave/a b"] {
+        let bad = ["", "desk/", "master", "master/", "owner/A", "slave/a b", "endpoint", "endpoint/7", "proxy/"];
+        let twice = "endpoint/0E000000-0000-7000-8000-000000000001";
+        for bad in bad.into_iter().chain([twice]) {
             assert!(bad.parse::<StreamId>().is_err(), "{bad}");
         }
     }

@@ -4,7 +4,7 @@
 //! the same bytes on every machine.
 //!
 //! Reading order: the vocabulary (`id`, `money`, `time`, `reason`), the record (`envelope`, `event`, `codec`, `commit`), the
-//! rule of a stream (`stream`), the streams (`desk`, `account`), all of them together (`truth`, `react`), and what people look
+//! rule of a stream (`stream`), the streams (`desk`, `account`, `endpoint`), all of them together (`truth`, `react`), and what people look
 //! at (`view`).
 
 pub mod account;
@@ -13,6 +13,7 @@ pub mod codec;
 pub mod commit;
 pub mod copy;
 pub mod desk;
+pub mod endpoint;
 pub mod envelope;
 pub mod event;
 pub mod id;

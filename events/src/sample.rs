@@ -1,5 +1,6 @@
 //! Values for tests: one event of every kind, with no two fields alike, so that exchanged fields are seen.
 
+pub mod endpoint;
 pub mod log;
 pub mod trade;
 
@@ -118,6 +119,7 @@ pub fn events() -> Vec<Event> {
     let mut events = vec![answered(9, Answer::Refused(denial()))];
     events.extend(desk_events().into_iter().map(Event::Desk));
     events.extend(account_events().into_iter().map(Event::Account));
+    events.extend(endpoint::endpoint_events().into_iter().map(Event::Endpoint));
     events
 }
 
@@ -313,6 +315,7 @@ pub fn words() -> Vec<Word> {
         words.push(word("warnings", &Warnings::NONE.with(*warning)));
     }
     trade::words(&mut words);
+    endpoint::words(&mut words);
     for decimal in ["0", "-0.01", "123456.789", "0.000000000001", "9223372036854775807"] {
         words.push(word("money", &decimal.parse::<crate::money::Money>().unwrap()));
     }

@@ -3,6 +3,7 @@
 use crate::copy::settings::Overrides;
 use crate::copy::stop::StopDegree;
 use crate::desk::Settings;
+use crate::endpoint::Directory;
 use crate::id::{Position, Version};
 use crate::time::Timestamp;
 
@@ -33,6 +34,8 @@ pub struct Seen<'a> {
     pub sent_at: Timestamp,
     pub copy_defaults: &'a Overrides,
     pub stopped: Option<StopDegree>,
+    /// Which endpoint has which name and address.
+    pub endpoints: &'a Directory,
 }
 
 /// Where and when an event stands in the log.

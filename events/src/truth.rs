@@ -5,16 +5,17 @@ use crate::answer::Answers;
 use crate::codec;
 use crate::commit::Hash;
 use crate::desk::{self, Desk};
+use crate::endpoint::{self, Directory, Endpoint, Proxy};
 use crate::envelope::Record;
 use crate::event::Event;
-use crate::id::{AccountId, DeskId, Position, Role, StreamId, StreamNo, Version};
+use crate::id::{AccountId, DeskId, EndpointId, Position, Role, StreamId, StreamNo, Version};
 use crate::stream::{Seen, Stream};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Schema of [`Truth`]'s bytes: snapshots of another one are not used.
-pub const SCHEMA: u16 = 2;
+pub const SCHEMA: u16 = 3;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Truth {
@@ -25,6 +26,8 @@ pub struct Truth {
     slots: Vec<Slot>,
     /// Who follows a master, or still holds copies of its trades: derived from links, kept beside them for speed.
     followers: BTreeMap<AccountId, BTreeSet<AccountId>>,
+    /// Names and addresses of endpoints: derived from their settings, kept beside them so that each is given once.
+    directory: Directory,
     /// Streams whose records are not believed: their events are passed over, their commands refused.
     quarantined: BTreeSet<StreamId>,
 }
@@ -45,6 +48,8 @@ pub struct Slot {
 pub enum State {
     Desk(Box<Desk>),
     Account(Box<Account>),
+    Endpoint(Box<Endpoint>),
+    Proxy(Box<Proxy>),
 }
 
 /// The numbers that the log gave to streams.
@@ -143,6 +148,8 @@ impl Slot {
         let state = match id {
             StreamId::Desk => State::Desk(Box::default()),
             StreamId::Account(role, account) => State::Account(Box::new(Account::new(*role, account.clone()))),
+            StreamId::Endpoint(endpoint) => State::Endpoint(Box::new(Endpoint::new(*endpoint))),
+            StreamId::Proxy => State::Proxy(Box::default()),
         };
         Slot { version: Version(0), touched: Position(0), answers: Answers::default(), reacted: Position(0), state }
     }
@@ -152,6 +159,8 @@ impl Slot {
         match &self.state {
             State::Desk(desk) => desk.revision,
             State::Account(account) => account.revision,
+            State::Endpoint(endpoint) => endpoint.revision,
+            State::Proxy(proxy) => proxy.revision,
         }
     }
 }
@@ -175,14 +184,35 @@ impl Truth {
     pub fn account(&self, id: &StreamId) -> Option<&Account> {
         match &self.slot_of(id)?.state {
             State::Account(account) => Some(account),
-            State::Desk(_) => None,
+            State::Desk(_) | State::Endpoint(_) | State::Proxy(_) => None,
         }
     }
     pub fn accounts(&self) -> impl Iterator<Item = (&Slot, &Account)> {
         self.slots.iter().filter_map(|slot| match &slot.state {
             State::Account(account) => Some((slot, account.as_ref())),
-            State::Desk(_) => None,
+            State::Desk(_) | State::Endpoint(_) | State::Proxy(_) => None,
         })
+    }
+    pub fn endpoint(&self, id: EndpointId) -> Option<&Endpoint> {
+        match &self.slot_of(&StreamId::Endpoint(id))?.state {
+            State::Endpoint(endpoint) => Some(endpoint),
+            State::Desk(_) | State::Account(_) | State::Proxy(_) => None,
+        }
+    }
+    /// Those that are there, in the order of their names.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.directory.iter().filter_map(|id| self.endpoint(id))
+    }
+    /// None before anything happened to it: then all is as it is by default.
+    pub fn proxy(&self) -> Option<&Proxy> {
+        match &self.slot_of(&StreamId::Proxy)?.state {
+            State::Proxy(proxy) => Some(proxy),
+            State::Desk(_) | State::Account(_) | State::Endpoint(_) => None,
+        }
+    }
+    /// Names and addresses of the endpoints.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
     }
     pub fn desk(&self) -> Option<&Desk> {
         // The desk is the first stream of every log that a server began.
@@ -192,7 +222,7 @@ impl Truth {
         };
         match &slot?.state {
             State::Desk(desk) => Some(desk),
-            State::Account(_) => None,
+            State::Account(_) | State::Endpoint(_) | State::Proxy(_) => None,
         }
     }
     pub fn desk_id(&self) -> Option<DeskId> {
@@ -227,6 +257,7 @@ impl Truth {
             locked: desk.locked.is_some(),
             copy_defaults: &desk.copy_defaults,
             stopped: desk.stopped.as_ref().map(|stop| stop.degree),
+            endpoints: &self.directory,
         }
     }
 
@@ -309,7 +340,14 @@ impl Truth {
             (State::Desk(desk), Event::Desk(event)) => desk.evolve(event, &record.stamp()),
             (_, Event::Answered(answered)) => slot.answers.remember(answered, &record.stamp()),
             (_, Event::Unknown(_)) => {}
-            (State::Account(_), Event::Desk(_)) | (State::Desk(_), Event::Account(_)) => {
+            (State::Endpoint(endpoint), Event::Endpoint(event)) if event.belongs_to(id) => {
+                endpoint.evolve(event, &record.stamp());
+                list(&mut self.directory, endpoint, event);
+            }
+            (State::Proxy(proxy), Event::Endpoint(event)) if event.belongs_to(id) => {
+                proxy.evolve(event, &record.stamp());
+            }
+            (_, Event::Desk(_) | Event::Account(_) | Event::Endpoint(_)) => {
                 return Err(Unbelievable::Foreign { position: record.position, stream: id.clone() });
             }
         }
@@ -337,6 +375,8 @@ impl Truth {
         let state = match &slot.state {
             State::Desk(desk) => crate::event::json(&DeskView::of(desk)),
             State::Account(account) => crate::event::json(account),
+            State::Endpoint(endpoint) => crate::event::json(endpoint),
+            State::Proxy(proxy) => crate::event::json(proxy),
         };
         Some(serde_json::json!({
             "stream": id.to_string(),
@@ -403,6 +443,18 @@ fn follow(
         if slaves.is_empty() {
             followers.remove(master);
         }
+    }
+}
+
+/// One that was removed gives its name and address back.
+fn list(directory: &mut Directory, endpoint: &Endpoint, event: &endpoint::Event) {
+    match event {
+        endpoint::Event::Registered(endpoint::Registered { settings })
+        | endpoint::Event::Changed(endpoint::Changed { settings }) => {
+            directory.enter(endpoint.id, &settings.name, &settings.base_url);
+        }
+        endpoint::Event::Removed(_) => directory.leave(endpoint.id),
+        _ => {}
     }
 }
 

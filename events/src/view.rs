@@ -1,12 +1,14 @@
 //! Read models: folds over every stream in position order. The same code answers now, `as_of` and a rebuild.
 
 mod activity;
+pub mod endpoints;
 mod history;
 mod latency;
 pub mod live;
 mod trails;
 
 pub use activity::Activity;
+pub use endpoints::Endpoints;
 pub use history::{History, Transition};
 pub use latency::{Latency, Spread, Stages};
 pub use trails::{Given, Trail, Trails};
@@ -30,16 +32,19 @@ pub struct Views {
     pub history: History,
     pub trails: Trails,
     pub latency: Latency,
+    pub endpoints: Endpoints,
 }
 
 impl Views {
-    pub const NAMES: &'static [&'static str] = &[Activity::NAME, History::NAME, Trails::NAME, Latency::NAME];
+    pub const NAMES: &'static [&'static str] =
+        &[Activity::NAME, History::NAME, Trails::NAME, Latency::NAME, Endpoints::NAME];
 
     pub fn apply(&mut self, record: &Record, truth: &Truth) {
         self.activity.apply(record, truth);
         self.history.apply(record, truth);
         self.trails.apply(record, truth);
         self.latency.apply(record, truth);
+        self.endpoints.apply(record, truth);
     }
 
     /// Hash of the bytes of each, for comparing an incremental one with a rebuilt one.
@@ -49,7 +54,8 @@ impl Views {
             codec::write(view, &mut bytes);
             (V::NAME, Hash::of(&bytes))
         }
-        vec![hash(&self.activity), hash(&self.history), hash(&self.trails), hash(&self.latency)]
+        let Views { activity, history, trails, latency, endpoints } = self;
+        vec![hash(activity), hash(history), hash(trails), hash(latency), hash(endpoints)]
     }
 }
 

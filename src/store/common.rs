@@ -11,6 +11,7 @@ use crate::store::{AuditQuery, BUILD, CUT, Checkpoint, Extent, Order, ReadCap, S
 use async_trait::async_trait;
 use sqlx::query::Query;
 use sqlx::{Pool, QueryBuilder};
+use std::borrow::Cow;
 use std::time::Duration;
 use tidehelm_actors::port::{Depot, LogFault, Saved};
 use tidehelm_events::commit::{Commit, Entry, Head, Seal};
@@ -436,7 +437,7 @@ async fn status_changes(
     let query = sqlx::query_as::<_, StatusChangeRow>(sql)
         .bind(rows::signed(after.0))
         .bind(stream.map_or("", StreamId::kind))
-        .bind(stream.map_or("", StreamId::key))
+        .bind(stream.map_or(Cow::Borrowed(""), StreamId::key))
         .bind(limit as i64);
     query.fetch_all(connection).await?.into_iter().map(StatusChangeRow::change).collect()
 }

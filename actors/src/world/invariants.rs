@@ -268,6 +268,12 @@ impl Auditor {
                 self.of_command(&stream, record)?;
                 self.of_desk(record, event);
             }
+            Event::Endpoint(_) => {
+                return Err(violation(
+                    Invariant::Chain,
+                    format!("event {position} is of an endpoint, and there is none"),
+                ));
+            }
             Event::Unknown(_) => return Err(violation(Invariant::Chain, format!("event {position} is of no kind"))),
         }
         Ok(())

@@ -44,7 +44,7 @@ impl Terminal {
     pub fn role(&self) -> Role {
         match &self.stream {
             StreamId::Account(role, _) => *role,
-            StreamId::Desk => unreachable!("the desk is no terminal"),
+            StreamId::Desk | StreamId::Endpoint(_) | StreamId::Proxy => unreachable!("{} is no terminal", self.stream),
         }
     }
     pub fn is_alive(&self) -> bool {

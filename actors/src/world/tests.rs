@@ -222,3 +222,53 @@ fn overload_neither_hides_silence_nor_makes_it() {
     journal.submit(check_silence(slave("A"), second(50)), 5, second(50)).unwrap();
     assert_eq!(journal.truth().account(&slave("A")).unwrap().connection, Connection::Lost);
 }
+
+/// The end of a request waits for company, can be cut and is taken once; a name is given once, to whom is first.
+#[test]
+fn requests_wait_for_company_and_an_endpoint_has_its_name_alone() {
+    use tidehelm_events::endpoint::{self, Api, Ending, Outcome, RequestFinished, Tokens};
+    use tidehelm_events::id::EndpointId;
+    let (mut journal, _) = journal(Fold::default(), Limits::default());
+    let now = Timestamp::ZERO + Span::seconds(1);
+    let ids = [1, 2].map(|number| EndpointId(Uuid::from_u128(number)));
+    let ask = |id, command| Order::once(StreamId::Endpoint(id), Principal::Operator, Command::Endpoint(command), now);
+    for (ticket, id) in (0..).zip(ids) {
+        let base_url = format!("http://{ticket}.example");
+        let settings = endpoint::Settings { name: "attic".into(), base_url, ..endpoint::Settings::default() };
+        journal.submit(ask(id, endpoint::Command::Register(Box::new(settings))), ticket, now).unwrap();
+    }
+    assert_eq!(journal.truth().directory().by_name("attic"), Some(ids[0]));
+    assert!(journal.truth().endpoint(ids[1]).is_none(), "a refusal makes no stream");
+    assert_eq!(journal.wants_seal(), Some(now), "at once");
+    let sealed = journal.seal(now).unwrap();
+    assert_eq!((sealed.commit.header.kept_count, sealed.commit.header.telemetry_count), (1, 0));
+    journal.durable();
+    let finished = RequestFinished {
+        request: Uuid::nil(),
+        run: 1,
+        seq: 1,
+        model: "qwen".into(),
+        api: Api::ChatCompletions,
+        // Of which nothing follows for the endpoint's status, which would be kept.
+        outcome: Outcome::ClientGone,
+        http_status: Some(200),
+        tokens: Tokens::default(),
+        duration: Span::millis(5),
+        first_byte: None,
+        ending: Ending::Whole,
+        client: None,
+        key: None,
+    };
+    for ticket in 2..4 {
+        let finished = Box::new(finished.clone());
+        journal.submit(ask(ids[0], endpoint::Command::FinishRequest { finished, jitter: 0 }), ticket, now).unwrap();
+    }
+    let refused = endpoint::ProxyCommand::FinishRequest(Box::new(finished));
+    let refused = Order::once(StreamId::Proxy, Principal::Desk, Command::Proxy(refused), now);
+    journal.submit(refused, 4, now).unwrap();
+    assert_eq!(journal.wants_seal(), Some(now + Limits::default().telemetry_wait));
+    let sealed = journal.seal(now).unwrap();
+    let header = &sealed.commit.header;
+    assert_eq!((header.kept_count, header.telemetry_count), (0, 2), "the second one is the first, told again");
+    assert_eq!(journal.truth().proxy().unwrap().told, (1, 1));
+}

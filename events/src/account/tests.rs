@@ -78,7 +78,9 @@ impl Case {
         let Case { settings, locked, now, listening_since, .. } = &*self;
         let (locked, now, listening_since) = (*locked, *now, *listening_since);
         let (sent_at, copy_defaults, stopped) = (received_at - self.sent_off, &self.copy_defaults, self.stopped);
-        let seen = Seen { now, received_at, sent_at, listening_since, settings, locked, copy_defaults, stopped };
+        let endpoints = crate::endpoint::Directory::EMPTY;
+        let seen =
+            Seen { now, received_at, sent_at, listening_since, settings, locked, copy_defaults, stopped, endpoints };
         let decided = self.account.decide(command, &seen)?;
         for event in &decided.events {
             self.version = self.version.next();

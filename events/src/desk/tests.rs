@@ -43,6 +43,7 @@ impl Case {
             locked: false,
             copy_defaults: &copy_defaults,
             stopped: None,
+            endpoints: crate::endpoint::Directory::EMPTY,
         };
         let decided = self.desk.decide(command, &seen)?;
         assert_eq!(decided.effects, []);

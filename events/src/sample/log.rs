@@ -1,11 +1,13 @@
 //! A small log that grows as a desk would grow it: decided, numbered, folded, reacted to and committed.
 
+mod endpoints;
 pub mod trading;
 
 use super::*;
 use crate::commit::{Commit, Head, Reacted, Sealing, pack};
 use crate::copy::settings::WindDown;
-use crate::id::{Epoch, NodeId, Role, StreamId};
+use crate::endpoint;
+use crate::id::{EndpointId, Epoch, NodeId, Role, StreamId};
 use crate::react::{Effect, Reaction, reactions};
 use crate::stream::{Decision, Stream};
 use crate::truth::Times;
@@ -16,6 +18,8 @@ use std::collections::VecDeque;
 pub enum Wish {
     Desk(desk::Command),
     Account(account::Command),
+    Endpoint(endpoint::Command),
+    Proxy(endpoint::ProxyCommand),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -43,6 +47,13 @@ impl Log {
     }
     pub fn account(&mut self, to: &StreamId, command: account::Command) -> Result<usize, Denial> {
         self.wish(to, Wish::Account(command))
+    }
+
+    pub fn endpoint(&mut self, id: EndpointId, command: endpoint::Command) -> Result<usize, Denial> {
+        self.wish(&StreamId::Endpoint(id), Wish::Endpoint(command))
+    }
+    pub fn proxy(&mut self, command: endpoint::ProxyCommand) -> Result<usize, Denial> {
+        self.wish(&StreamId::Proxy, Wish::Proxy(command))
     }
 
     /// Decides, appends and works the reactions off; how many events that made.
@@ -103,6 +114,16 @@ impl Log {
                 let Decision { events, effects } = known.decide(command, &seen).map_err(|no| no.denial())?;
                 self.effects.extend(effects);
                 Ok(events.into_iter().map(Event::Account).collect())
+            }
+            (StreamId::Endpoint(id), Wish::Endpoint(command)) => {
+                let new = endpoint::Endpoint::new(*id);
+                let decided = truth.endpoint(*id).unwrap_or(&new).decide(command, &seen).map_err(|no| no.denial())?;
+                Ok(decided.events.into_iter().map(Event::Endpoint).collect())
+            }
+            (StreamId::Proxy, Wish::Proxy(command)) => {
+                let new = endpoint::Proxy::default();
+                let decided = truth.proxy().unwrap_or(&new).decide(command, &seen).map_err(|no| no.denial())?;
+                Ok(decided.events.into_iter().map(Event::Endpoint).collect())
             }
             (to, wish) => panic!("{wish:?} is not for {to}"),
         }
@@ -165,7 +186,7 @@ fn do_step(log: &mut Log, (what, whom, with): Step) {
     let role = if whom & 4 == 0 { Role::Master } else { Role::Slave };
     let to = StreamId::Account(role, id.clone());
     let (slave, master) = (StreamId::slave(&id), account_id(ACCOUNTS[usize::from(with) % 3]));
-    let done = match what % 32 {
+    let done = match what % 40 {
         0 | 1 => log.account(&to, account::Command::Register(Box::new(trader()))),
         2..=5 => log.account(&to, account::Command::Heartbeat(heartbeat(with % 4 != 0))),
         6 => log.account(&to, account::Command::Unregister),
@@ -186,6 +207,10 @@ fn do_step(log: &mut Log, (what, whom, with): Step) {
         12 => return check_silence(log),
         13 => return log.seal(),
         14 | 15 => log.desk(desk_command(with)),
+        what @ 32.. => {
+            let _ = endpoints::step(log, what - 32, whom, with);
+            return;
+        }
         what => trading::step(log, &to, master, what, with),
     };
     let position = log.fold.truth.position();
@@ -201,7 +226,7 @@ fn do_step(log: &mut Log, (what, whom, with): Step) {
 
 fn check_silence(log: &mut Log) {
     let accounts: Vec<StreamId> = log.fold.truth.names().iter().map(|(_, id)| id.clone()).collect();
-    for id in accounts.iter().filter(|id| **id != StreamId::Desk) {
+    for id in accounts.iter().filter(|id| matches!(id, StreamId::Account(..))) {
         log.account(id, account::Command::CheckSilence).unwrap();
     }
 }

@@ -50,8 +50,21 @@ fn a_stream_without_a_name_is_refused_by_name() {
 
 #[test]
 fn an_event_in_a_stream_of_another_kind_is_refused_by_name() {
-    for (number, event) in [(1, desk()), (2, desk()), (0, intent(true))] {
+    let of = |name: &str| sample::events().into_iter().find(|event| event.kind().name == name).unwrap();
+    for (number, event) in [
+        (1, desk()),
+        (2, desk()),
+        (0, intent(true)),
+        (0, of("request_finished")),
+        (1, of("request_finished")),
+        (3, of("endpoint_registered")),
+        (3, of("status_changed")),
+        (4, of("proxy_settings_changed")),
+        (4, desk()),
+    ] {
         let mut truth = small();
+        truth.enter(&StreamId::Proxy);
+        truth.enter(&StreamId::Endpoint(sample::endpoint::endpoint_id(1)));
         let version = truth.slot(StreamNo(number)).unwrap().version.next();
         let stream = truth.names().get(StreamNo(number)).unwrap().clone();
         let refused = truth.apply(&sample::record(2, number, version.0, event));
@@ -218,6 +231,18 @@ fn full() -> Truth {
     place(2, event("copy_decided"));
     let order = crate::trade::Order { seq: 1, ..sample::trade::order() };
     place(2, Event::Account(account::Event::OrderIssued(account::OrderIssued { order: Box::new(order) })));
+    truth.enter(&StreamId::Endpoint(sample::endpoint::endpoint_id(1)));
+    truth.enter(&StreamId::Proxy);
+    let mut place = |number: u32, event: Event| {
+        let (position, version) = (truth.position().next(), truth.slots[number as usize].version.next());
+        truth.apply(&sample::record(position.0, number, version.0, event)).unwrap();
+    };
+    for name in
+        ["endpoint_registered", "endpoint_identified", "endpoint_models_synced", "endpoint_probed", "request_finished"]
+    {
+        place(3, event(name));
+    }
+    place(4, event("proxy_settings_changed"));
     truth
 }
 
@@ -305,6 +330,46 @@ fn account_changes(account: &Account) -> Vec<Change<Account>> {
     ]
 }
 
+fn endpoint_changes(endpoint: &Endpoint) -> Vec<Change<Endpoint>> {
+    let Endpoint { id: _, settings: _, registered_at: _, removed_at: _, found: _, health: _, latency: _, .. } =
+        endpoint;
+    let Endpoint { inference: _, measured_at: _, last_seen: _, last_error: _, next_probe_at: _, .. } = endpoint;
+    let Endpoint { models: _, models_at: _, told: _, revision: _, .. } = endpoint;
+    vec![
+        ("endpoint.id", |it| it.id = sample::endpoint::endpoint_id(2)),
+        ("endpoint.settings", |it| it.settings = None),
+        ("endpoint.settings.weight", |it| it.settings.as_mut().unwrap().weight += 1),
+        ("endpoint.registered_at", |it| it.registered_at = Timestamp(1)),
+        ("endpoint.removed_at", |it| it.removed_at = Some(START)),
+        ("endpoint.found", |it| it.found = None),
+        ("endpoint.health.status", |it| it.health.status = endpoint::Status::HalfOpen),
+        ("endpoint.health.since", |it| it.health.since = Timestamp(1)),
+        ("endpoint.health.failures", |it| it.health.failures += 1),
+        ("endpoint.health.successes", |it| it.health.successes += 1),
+        ("endpoint.health.retries", |it| it.health.retries += 1),
+        ("endpoint.latency", |it| it.latency = Some(Span(1))),
+        ("endpoint.inference", |it| it.inference.add(1)),
+        ("endpoint.measured_at", |it| it.measured_at = None),
+        ("endpoint.last_seen", |it| it.last_seen = None),
+        ("endpoint.last_error", |it| it.last_error = None),
+        ("endpoint.next_probe_at", |it| it.next_probe_at = Timestamp(1)),
+        ("endpoint.models", |it| it.models.clear()),
+        ("endpoint.models_at", |it| it.models_at = None),
+        ("endpoint.told", |it| it.told.1 += 1),
+        ("endpoint.revision", |it| it.revision = Version(99)),
+    ]
+}
+
+fn proxy_changes(proxy: &Proxy) -> Vec<Change<Proxy>> {
+    let Proxy { settings: _, told: _, revision: _ } = proxy;
+    vec![
+        ("proxy.zone", |it| it.settings.zone = "UTC".into()),
+        ("proxy.aliases", |it| it.settings.aliases.clear()),
+        ("proxy.told", |it| it.told.1 += 1),
+        ("proxy.revision", |it| it.revision = Version(99)),
+    ]
+}
+
 fn the_link(account: &mut Account) -> &mut account::Link {
     account.links.values_mut().next().unwrap()
 }
@@ -346,7 +411,20 @@ fn any_changed_field_changes_the_hash() {
         change(account);
         differs(what, &bad);
     }
-    assert_eq!(count, 61);
+    let State::Endpoint(endpoint) = &good.slots[3].state else { panic!("the endpoint is the fourth") };
+    for (what, change) in endpoint_changes(endpoint) {
+        let mut bad = good.clone();
+        let State::Endpoint(endpoint) = &mut bad.slots[3].state else { panic!("the endpoint is the fourth") };
+        change(endpoint);
+        differs(what, &bad);
+    }
+    for (what, change) in proxy_changes(good.proxy().unwrap()) {
+        let mut bad = good.clone();
+        let State::Proxy(proxy) = &mut bad.slots[4].state else { panic!("the proxy is last") };
+        change(proxy);
+        differs(what, &bad);
+    }
+    assert_eq!(count, 86);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::account::{self, StatusChanged};
 use crate::answer::{Answer, Denial};
+use crate::endpoint;
 use crate::event::Event;
 use crate::id::{Position, StreamNo};
 use crate::reason::{RuntimeStatus, Warnings};
@@ -236,6 +237,8 @@ fn every_view_has_a_hash_under_its_name() {
         other.apply(&sample::record(position, 1, position, Event::Account(event)), &Truth::default());
     }
     other.apply(&change(1, 1), &Truth::default());
+    let finished = endpoint::Event::RequestFinished(Box::new(sample::endpoint::finished(1)));
+    other.apply(&at(START, Event::Endpoint(finished)), &Truth::default());
     for ((name, before), (_, after)) in views.hashes().into_iter().zip(other.hashes()) {
         assert_ne!(before, after, "{name}");
     }

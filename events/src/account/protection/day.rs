@@ -61,6 +61,15 @@ impl TradingDay {
         self.around_in(&zone, now).unwrap_or((now, now + Span::hours(24)))
     }
 
+    /// The date that the zone's calendar shows at `now`, in days since 1970-01-01.
+    pub fn date(&self, now: Timestamp) -> i64 {
+        let zone = zone(&self.zone).unwrap_or(TimeZone::UTC);
+        let instant = jiff::Timestamp::from_microsecond(now.micros()).ok();
+        let date = instant.map(|instant| zone.to_datetime(instant).date());
+        let days = date.and_then(|date| Date::constant(1970, 1, 1).until(date).ok());
+        days.map_or(now.micros().div_euclid(86_400_000_000), |days| days.get_days().into())
+    }
+
     /// None at the ends of the calendar.
     fn around_in(&self, zone: &TimeZone, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let today = zone.to_datetime(jiff::Timestamp::from_microsecond(now.micros()).ok()?).date();
