@@ -41,8 +41,8 @@ pub struct Evidence<'a> {
     pub slaves: Vec<Book<'a>>,
     pub links: &'a [Link],
     pub outages: &'a [Outage],
-    /// Orders of which a terminal said that it cannot prove what became of them.
-    pub unproven: &'a BTreeSet<OrderId>,
+    /// Orders of which a terminal said that it cannot prove what became of them, by slave, with their symbols.
+    pub unproven: &'a BTreeMap<(AccountId, OrderId), Option<Symbol>>,
     /// Trades from before are not copied.
     pub since: Timestamp,
     /// How long a trade must have been open for its copy to be missed, and how long it takes to come back after an outage.
@@ -350,8 +350,12 @@ struct Case<'a> {
 impl Case<'_> {
     /// Nothing that is missing goes without a reason: what was not copied is counted under one, or found lost.
     fn judge_whole(&self, verdict: &mut Verdict) {
-        let before = verdict.reasons();
+        let (before, found) = (verdict.reasons(), verdict.findings.len());
         self.judge(verdict);
+        if verdict.findings.len() > found && self.is_in_doubt() {
+            verdict.findings.truncate(found);
+            verdict.unproven += 1;
+        }
         if self.copy.opened > Decimal::ZERO || verdict.reasons() > before {
             return;
         }
@@ -365,6 +369,13 @@ impl Case<'_> {
         } else if !self.is_explained(lasting, verdict) {
             verdict.findings.push(self.finding(Fault::Lost, lasting, Decimal::ZERO));
         }
+    }
+
+    /// Where positions are netted, an order of which nobody knows what became is in the same position as this copy.
+    fn is_in_doubt(&self) -> bool {
+        let Some((name, _)) = self.counterpart() else { return false };
+        let of_slave = self.evidence.unproven.iter().filter(|((slave, _), _)| slave == self.slave.account);
+        self.slave.holding == Holding::Netting && of_slave.into_iter().any(|(_, symbol)| symbol.as_ref() == Some(name))
     }
 
     /// The most that the trade was for long enough to be seen.
@@ -389,7 +400,8 @@ impl Case<'_> {
             verdict.delays.extend(copy.opened_at.map(|at| at.since(source.opened_at).0));
         }
         let mut find = |fault, expected| verdict.findings.push(self.finding(fault, expected, held));
-        if copy.orders.keys().any(|order| self.evidence.unproven.contains(order)) {
+        let of_ours = |order: &OrderId| (self.slave.account.clone(), *order);
+        if copy.orders.keys().any(|order| self.evidence.unproven.contains_key(&of_ours(order))) {
             verdict.unproven += 1;
             return;
         }

@@ -4,7 +4,7 @@ use super::cast::Link;
 use super::reference::{Book, Evidence, Fault, Finding, Verdict, judge};
 use super::station::{Station, Tally};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tidehelm_events::id::Role;
 use tidehelm_events::time::{Span, Timestamp};
 
@@ -189,7 +189,12 @@ pub fn verdict_of(links: &[Link], stations: &[Station], patience: Span) -> Verdi
             .collect()
     };
     let outages: Vec<_> = stations.iter().flat_map(|station| station.outages.iter().cloned()).collect();
-    let unproven: BTreeSet<_> = stations.iter().flat_map(|station| station.unproven.iter().copied()).collect();
+    let of_station = |station: &Station| {
+        let account = station.player.account.clone();
+        let orders = station.unproven.clone().into_iter();
+        orders.map(move |(order, symbol)| ((account.clone(), order), symbol))
+    };
+    let unproven: BTreeMap<_, _> = stations.iter().flat_map(of_station).collect();
     judge(&Evidence {
         masters: books(Role::Master),
         slaves: books(Role::Slave),

@@ -14,11 +14,11 @@ use super::rng::Rng;
 use super::trader::{Habits, Trader};
 use super::watch::Watch;
 use executor::{Executor, File};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tidehelm_events::id::Role;
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::trade::hash::state_hash;
-use tidehelm_events::trade::{OrderId, OrderResult, Outcome, Stamps, Trade};
+use tidehelm_events::trade::{OrderId, OrderResult, Outcome, Stamps, Symbol, Trade};
 use tidehelm_terminal::terminal::{
     Credentials, Figures, Output, Phase, Recollection, Record, Settings, Shown, Terminal,
 };
@@ -68,7 +68,9 @@ pub struct Station {
     pub broker: Broker,
     pub tally: Tally,
     pub outages: Vec<Outage>,
-    pub unproven: BTreeSet<OrderId>,
+    /// Orders of which nobody can say what became, and the symbol that they are about.
+    pub unproven: BTreeMap<OrderId, Option<Symbol>>,
+    looked_up: BTreeMap<OrderId, Option<Symbol>>,
     pub wishes: Vec<Wish>,
     pub trader: Option<Trader>,
     trades: bool,
@@ -113,7 +115,8 @@ impl Station {
             broker,
             tally: Tally::default(),
             outages: Vec::new(),
-            unproven: BTreeSet::new(),
+            unproven: BTreeMap::new(),
+            looked_up: BTreeMap::new(),
             wishes: Vec::new(),
             trades: false,
             terminal: None,
@@ -328,11 +331,13 @@ impl Station {
             }
             Output::Recover(execution) => {
                 self.tally.looked_up += 1;
+                self.looked_up.insert(execution.order.id, self.executor.symbol_of(&execution));
                 self.executor.recover(*execution);
             }
             Output::ListTrades => terminal.held(held(&self.executor, &self.broker), now),
             Output::Show(Shown::Unknown(order)) => {
-                self.unproven.insert(order);
+                let symbol = self.looked_up.get(&order).cloned().flatten();
+                self.unproven.insert(order, symbol);
             }
             Output::Show(Shown::Refused(_, refused)) => *self.tally.refusals.entry(refused.code).or_default() += 1,
             Output::Show(_) => {}

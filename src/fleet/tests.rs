@@ -13,7 +13,7 @@ use super::station::{Manner, Station, Upset, Wish};
 use super::trader::{Habits, Trader};
 use super::watch::Watch;
 use rust_decimal::Decimal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tidehelm_events::id::AccountId;
 use tidehelm_events::money::Lots;
 use tidehelm_events::time::{Span, Timestamp};
@@ -399,7 +399,7 @@ impl World {
             slaves: books(&slaves, self.slaves.iter()),
             links: &self.cast.links,
             outages,
-            unproven: &BTreeSet::new(),
+            unproven: &BTreeMap::new(),
             since: Timestamp::ZERO,
             patience: Span::millis(500),
         })

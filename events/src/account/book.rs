@@ -409,6 +409,8 @@ fn closed(copy: &mut Copy, of: OrderId, lots: Option<Lots>, result: &OrderResult
         }
         // An open that is not answered yet says itself whether there was something.
         Outcome::Cancelled | Outcome::Nothing if still.opens => {}
+        // Whoever does not know what became of the opening finds nothing to close, which proves nothing.
+        Outcome::Cancelled | Outcome::Nothing if leg.state == LegState::Unknown => {}
         Outcome::Cancelled | Outcome::Nothing => over(leg),
         // It is still there; the next look at the copy tries again.
         Outcome::Rejected | Outcome::Expired | Outcome::Placed => {}

@@ -86,6 +86,16 @@ impl Executor {
         self.file.pending.get(&ticket).or(self.file.opener.get(&ticket)).copied()
     }
 
+    /// What an order is about, as far as that can be said.
+    pub(super) fn symbol_of(&self, execution: &Execution) -> Option<Symbol> {
+        match &execution.order.instruction {
+            Instruction::Open { symbol, .. } => Some(symbol.clone()),
+            Instruction::Modify { of, .. } | Instruction::Close { of, .. } => {
+                self.file.pieces.get(of).map(|piece| piece.symbol.clone())
+            }
+        }
+    }
+
     pub(super) fn execute(
         &mut self,
         execution: Execution,
