@@ -133,7 +133,7 @@ impl Desk {
             "log.level=warn",
             "terminals.uplink=tcp://127.0.0.1:0",
             "terminals.session=tcp://127.0.0.1:0",
-            "terminals.feed=",
+            "terminals.feed=tcp://127.0.0.1:0",
         ] {
             command.args(["--set", setting]);
         }

@@ -70,7 +70,8 @@ pub struct Station {
     pub outages: Vec<Outage>,
     /// Orders of which nobody can say what became, and the symbol that they are about.
     pub unproven: BTreeMap<OrderId, Option<Symbol>>,
-    looked_up: BTreeMap<OrderId, Option<Symbol>>,
+    /// The symbols of orders whose result nobody has said yet.
+    about: BTreeMap<OrderId, Option<Symbol>>,
     pub wishes: Vec<Wish>,
     pub trader: Option<Trader>,
     trades: bool,
@@ -116,7 +117,7 @@ impl Station {
             tally: Tally::default(),
             outages: Vec::new(),
             unproven: BTreeMap::new(),
-            looked_up: BTreeMap::new(),
+            about: BTreeMap::new(),
             wishes: Vec::new(),
             trades: false,
             terminal: None,
@@ -321,22 +322,26 @@ impl Station {
             Output::Ask { tag, message } => self.wishes.push(Wish::Ask { tag, message }),
             Output::Remember(record) => {
                 if let Record::Result { result, .. } = &record {
+                    if result.outcome != Outcome::Unknown {
+                        self.about.remove(&result.order);
+                    }
                     self.tally.count_result(result);
                 }
                 self.memory.apply(&record);
             }
             Output::Execute(execution) => {
                 self.tally.count_order(&execution.order.stamps, execution.received_at);
+                self.about.insert(execution.order.id, self.executor.symbol_of(&execution));
                 self.executor.execute(*execution, &mut self.broker, terminal, now);
             }
             Output::Recover(execution) => {
                 self.tally.looked_up += 1;
-                self.looked_up.insert(execution.order.id, self.executor.symbol_of(&execution));
+                self.about.insert(execution.order.id, self.executor.symbol_of(&execution));
                 self.executor.recover(*execution);
             }
             Output::ListTrades => terminal.held(held(&self.executor, &self.broker), now),
             Output::Show(Shown::Unknown(order)) => {
-                let symbol = self.looked_up.get(&order).cloned().flatten();
+                let symbol = self.about.remove(&order).flatten();
                 self.unproven.insert(order, symbol);
             }
             Output::Show(Shown::Refused(_, refused)) => *self.tally.refusals.entry(refused.code).or_default() += 1,

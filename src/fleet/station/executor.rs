@@ -156,6 +156,8 @@ impl Executor {
             self.jobs.insert(order, job);
             return;
         }
+        // What it is about may have come out of a pending order just now.
+        self.look_after_pending(broker, terminal, now);
         let Some(request) = self.request(&job.execution, broker) else {
             return self.say(&job, Outcome::Nothing, Done::default(), None, terminal, now);
         };
