@@ -105,7 +105,7 @@ fn show(what: &str, mut times: Vec<Duration>, base: Base) {
     let multiple = |time: Duration| time.as_secs_f64() / one;
     let (p50, p99, max) = (at(0.5), at(0.99), at(1.0));
     println!(
-        "{what:44} p50 {p50:.0?} ({:.1} x), p99 {p99:.0?} ({:.1} x), max {max:.0?} ({:.1} x) of {}",
+        "{what:44} p50 {p50:.2?} ({:.1} x), p99 {p99:.2?} ({:.1} x), max {max:.2?} ({:.1} x) of {}",
         multiple(p50),
         multiple(p99),
         multiple(max),
@@ -152,8 +152,16 @@ impl Desk {
     }
 
     fn post(&self, path: &str, body: serde_json::Value) {
-        let answer = ureq::post(format!("{}/api/{path}", self.http)).send_json(body).unwrap();
-        assert!(answer.status().is_success());
+        // A master that has just registered gets its group a moment later.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            match ureq::post(format!("{}/api/{path}", self.http)).send_json(&body) {
+                Err(ureq::Error::StatusCode(404)) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                answer => return assert!(answer.unwrap().status().is_success()),
+            }
+        }
     }
 
     /// Processor time so far, and resident memory.
