@@ -52,7 +52,7 @@ fn run(dir: &Path, run: &Run) -> Value {
     let report = serde_json::from_slice(&output.stdout);
     let report: Value = report.unwrap_or_else(|_| panic!("no report: {}", said.lock().unwrap()));
     desk.stop();
-    let (code, verdict) = crate::desk::run(tidehelm().arg("verify").arg(dir));
+    let (code, verdict) = crate::desk::run(tidehelm().args(["verify", "--data"]).arg(dir));
     assert_eq!(code, 0, "{verdict}");
     report
 }

@@ -260,6 +260,19 @@ impl SlaveBook {
             self.corrections.remove(of);
         }
         self.tidy(&master, ticket, false);
+        self.snapshot_wanted |= self.is_to_be_looked_at(&master, ticket);
+    }
+
+    /// Something of it is unproven, and nothing is under way any more that a snapshot would leave alone.
+    pub fn is_to_be_looked_at(&self, master: &AccountId, ticket: Ticket) -> bool {
+        let unproven = |copy: &Copy| copy.legs.iter().any(|leg| leg.state == LegState::Unknown);
+        let own = !self.is_under_way(master, ticket) && self.copy(master, ticket).is_some_and(unproven);
+        own || (self.outbox.is_empty() && self.all_copies().any(|(_, _, copy)| unproven(copy)))
+    }
+
+    /// It was told to close all of this leg and has not answered.
+    pub fn is_closing(&self, of: OrderId) -> bool {
+        self.closing(of).all
     }
 
     /// Numbering goes on above what the terminal knows. What is outstanding gets new numbers; what its own number names is withdrawn.
@@ -310,12 +323,12 @@ impl SlaveBook {
             if drift.found == Lots::ZERO {
                 over(leg);
             } else {
-                // Less than thought was closed by somebody; more was opened.
-                match drift.found < leg.held() {
+                // Less than was opened was closed by somebody; more was opened. Nothing is under way for what drifted.
+                match leg.filled > Lots::ZERO && drift.found <= leg.filled {
                     true => leg.closed = minus(leg.filled, drift.found),
                     false => leg.filled = plus([leg.closed, drift.found]),
                 }
-                leg.told_to_close = leg.told_to_close.min(leg.filled).max(leg.closed);
+                leg.told_to_close = leg.closed;
                 leg.state = LegState::Open;
             }
             self.tidy(&master, ticket, false);

@@ -76,6 +76,10 @@ fn compare_netting(book: &SlaveBook, snapshot: &Snapshot) -> Compared {
     }
     for (symbol, legs) in symbols {
         let shown: Vec<_> = snapshot.trades.iter().filter(|shown| shown.trade.symbol == *symbol).collect();
+        // Its owner has a part of this position: nobody can say how much.
+        if shown.iter().any(|shown| !shown.trade.entry.is_pending() && is_released(book, shown)) {
+            continue;
+        }
         match compare_position(&legs, &shown) {
             Some(drifted) => compared.drifted.extend(drifted),
             None => compared.odd.push(symbol.clone()),
@@ -116,7 +120,7 @@ fn compare_position(legs: &[(Side, &Leg)], shown: &[&SnapshotTrade]) -> Option<V
     Some(gone.map(|(_, leg)| drift(leg, Lots::ZERO)).collect())
 }
 
-/// Either nothing is left of it or what it may have at most, or for an unproven one anything between.
+/// Either nothing is left of it or what it may have at most, or after an unproven close anything between.
 fn is_doubtful(leg: &Leg, waits: bool) -> bool {
     leg.state == LegState::Unknown || (leg.state == LegState::Pending && !waits)
 }
@@ -129,7 +133,10 @@ fn at_most(leg: &Leg) -> Lots {
 fn tell_apart(doubtful: &[(Side, &Leg)], sum: Decimal) -> Option<Vec<Lots>> {
     if let [(side, leg)] = doubtful {
         let value = Lots::new(if *side == Side::Buy { sum } else { -sum }).ok()?;
-        return (value <= at_most(leg) && value >= Lots::ZERO).then(|| vec![value]);
+        // What is between was opened by somebody else, or is what an unproven close has left.
+        let is_possible =
+            [Lots::ZERO, at_most(leg)].contains(&value) || (leg.filled > Lots::ZERO && value < at_most(leg));
+        return is_possible.then(|| vec![value]);
     }
     if doubtful.len() > DOUBTFUL_MAX {
         return None;
@@ -181,7 +188,7 @@ mod tests {
             "                  | 0.1  | -",
             "buy 0.5           | 0    | 0",
             "buy 0.5           | 0.5  | 0.5",
-            "buy 0.5           | 0.2  | 0.2",
+            "buy 0.5           | 0.2  | -",
             "buy 0.5           | 0.6  | -",
             "buy 0.5           | -0.1 | -",
             "sell 0.5          | -0.5 | 0.5",

@@ -110,6 +110,24 @@ impl Account {
         {
             self.close_waiting(note, copy, book, &settings, &slave, issue);
         }
+        if settings.mode.get() != Mode::Off || settings.closes_when_off.get() {
+            self.close_held_back(note, book, issue);
+        }
+    }
+
+    /// The mode that held closes back has ended: what the master has closed meanwhile is closed, whichever trade tells so.
+    fn close_held_back(&self, note: &SignalNote, book: &SlaveBook, issue: &mut Issue<'_>) {
+        let held = book.withheld.get(&note.master).into_iter().flatten().filter(|(_, until)| **until == Until::Mode);
+        for ticket in held.map(|(ticket, _)| *ticket).filter(|ticket| *ticket != note.ticket()) {
+            let Some(copy) = book.copy(&note.master, ticket).filter(|_| !book.is_under_way(&note.master, ticket))
+            else {
+                continue;
+            };
+            let contract = self.identity.as_ref().and_then(|identity| identity.contracts.get(&copy.symbol));
+            for instruction in wind::settle(copy, contract) {
+                issue.own(instruction, OrderReason::Correction, &note.master, ticket);
+            }
+        }
     }
 
     /// The master has nothing left in the symbol: the copies that waited for that are closed, whichever trade was the last.
@@ -266,9 +284,11 @@ impl Account {
         let mut issue = Issue::new(self, book, seen);
         issue.decision.effects.push(Effect::OrderDone { stream: self.stream(), order, seq });
         issue.decision.events.push(answered);
+        let mut looked_at = false;
         if let Some((master, ticket)) = concerned {
             let mut small = book.about(&master, ticket);
             small.follow(&issue.decision.events);
+            looked_at = small.is_to_be_looked_at(&master, ticket);
             // What an older log thinks of a copy may be done already: its terminal says first what it holds.
             if !self.noticed.has(Warning::LogBehindTerminal) {
                 self.settle(&small, &master, ticket, seen, &mut issue);
@@ -279,8 +299,10 @@ impl Account {
                 issue.decision.events.push(Event::LinkEnded(LinkEnded { master }));
             }
         }
-        if outcome == Outcome::Unknown {
+        if outcome == Outcome::Unknown || looked_at || is_unsure_after(book, seq, &issue.decision.events) {
             issue.decision.effects.push(Effect::SnapshotDue { stream: self.stream() });
+        }
+        if outcome == Outcome::Unknown {
             issue
                 .decision
                 .events
@@ -353,7 +375,13 @@ impl Account {
     /// The close of the copy is held back on purpose, and still is.
     fn withholds(&self, book: &SlaveBook, master: &AccountId, ticket: Ticket, seen: &Seen<'_>) -> bool {
         let Some(until) = book.withheld.get(master).and_then(|tickets| tickets.get(&ticket)) else { return false };
-        let Some(link) = self.links.get(master).filter(|_| *until == Until::Link) else { return true };
+        let Some(link) = self.links.get(master) else { return true };
+        match until {
+            Until::Link => {}
+            Until::Symbol => return link.winding == Some(WindDown::CloseOnlyBySymbol),
+            // Which mode the group has is told with the master's next change.
+            Until::Mode => return link.winding.is_none(),
+        }
         let settings = self.effective(master, None, None, seen);
         let (wanted, mode) = (settings.closes_when_off, settings.mode);
         let off = mode.get() == Mode::Off && mode.from >= Layer::Link;
@@ -364,8 +392,7 @@ impl Account {
 
     /// Adds the closes that were held back while a link was off, where that has ended with these events.
     pub(super) fn with_withheld(&self, mut decision: Decision<Event>, seen: &Seen<'_>) -> Decision<Event> {
-        let waits =
-            |book: &SlaveBook| book.withheld.values().flat_map(BTreeMap::values).any(|until| *until == Until::Link);
+        let waits = |book: &SlaveBook| !book.withheld.is_empty();
         let telemetry = |event: &Event| matches!(event, Event::HeartbeatSeen(_) | Event::QuoteSeen(_));
         if !self.slave_book.as_deref().is_some_and(waits) || decision.events.iter().all(telemetry) {
             return decision;
@@ -503,7 +530,15 @@ impl Account {
         let Some(book) = self.slave_book.as_deref() else { return Decision::nothing() };
         let mut issue = Issue::new(self, book, seen);
         for ((master, ticket), instruction) in which(book.keyed().collect()) {
-            issue.own(instruction, reason, master, ticket);
+            // What is unproven is looked at first; what is being closed is not told again.
+            let of = target(&instruction);
+            let unproven = book
+                .copy(master, ticket)
+                .and_then(|copy| copy.leg(of))
+                .is_some_and(|leg| leg.state == LegState::Unknown);
+            if !book.is_closing(of) && !(unproven && book.snapshot_wanted) {
+                issue.own(instruction, reason, master, ticket);
+            }
         }
         issue.decision
     }
@@ -642,6 +677,20 @@ fn target(instruction: &Instruction) -> OrderId {
 
 fn unplaced(account: &Account, seen: &Seen<'_>) -> Stamp {
     Stamp { position: Position(0), version: account.revision, received_at: seen.received_at, recorded_at: seen.now }
+}
+
+/// It was the last thing under way, and only a snapshot that leaves nothing out can say what the terminal has.
+fn is_unsure_after(book: &SlaveBook, seq: u64, events: &[Event]) -> bool {
+    let unproven = |book: &SlaveBook| {
+        book.all_copies().any(|(_, _, copy)| copy.legs.iter().any(|leg| leg.state == LegState::Unknown))
+    };
+    let last = book.outbox.len() == usize::from(book.outbox.contains_key(&seq));
+    if !last || !unproven(book) {
+        return false;
+    }
+    let mut next = book.clone();
+    next.follow(events);
+    unproven(&next)
 }
 
 /// The master's pending order was filled: that opens again only what never was.

@@ -646,3 +646,48 @@ fn every_signal_has_one_decision_for_each_link() {
     let asked: BTreeSet<_> = scene.decisions().map(|(slave, decided)| (slave, decided.signal)).collect();
     assert_eq!(asked.len(), 15);
 }
+
+/// The mode of the group is told with a change of the master's, of whichever trade.
+#[test]
+fn what_a_groups_mode_held_back_goes_when_the_next_trade_tells_that_it_is_over() {
+    Scene::new("master M\nslave S of M {\"closes_when_off\":false}").plays(
+        r#"M open 1 buy EURUSD 0.5
+         > S 1: copied
+         > S #1 buy EURUSD 0.5
+         S fills #1
+         M group {"mode":"off"}
+         M close 1
+         > S 1: closes_off
+         M group {"mode":"live"}
+         M open 2 buy EURUSD 0.2
+         > S 2: copied
+         > S #2 buy EURUSD 0.2
+         > S #3 close #1 (correction)"#,
+    );
+}
+
+/// The link was to end with the last trade in the symbol, and then it was not to end at all.
+#[test]
+fn what_waited_for_its_symbol_goes_when_the_link_lives_on() {
+    Scene::new("master M\nslave S of M").plays(
+        "M open 1 buy EURUSD 0.5
+         > S 1: copied
+         > S #1 buy EURUSD 0.5
+         S fills #1
+         M open 2 buy EURUSD 0.2
+         > S 2: copied
+         > S #2 buy EURUSD 0.2
+         S fills #2
+         S unlinks M close_only_by_symbol
+         > S leaves M: close_only_by_symbol
+         > S is 2 → 1
+         M close 1
+         > S 1: waits_for_symbol
+         S follows M
+         > S follows M
+         > S #3 close #1 (correction)
+         > S looks at M
+         > S is 1 → 2
+         > S 2: unchanged",
+    );
+}

@@ -240,6 +240,55 @@ fn a_netting_slave_is_compared_by_symbol() {
     );
 }
 
+/// Whether it was done or not: what is left of it is what counts, and its share is not taken twice.
+#[test]
+fn a_partial_close_that_is_unproven_is_not_done_twice() {
+    for (held, then) in [("0.35", ""), ("0.7", "\n> S #3 close #1 0.35 (correction)")] {
+        let drift = format!("> S told all, {held} instead of 0");
+        pair().plays(&format!(
+            "M open 1 buy EURUSD 0.7
+             > S 1: copied
+             > S #1 buy EURUSD 0.7
+             S fills #1
+             M close 1 ratio 0.5
+             > S 1: copied
+             > S #2 close #1 0.35
+             S unknown #2
+             > S warns order_unproven
+             > S is asked for all
+             S holds 801 buy EURUSD {held} #1
+             {drift}{then}
+             > S warns volume_drift
+             > S clears order_unproven"
+        ));
+    }
+}
+
+/// A snapshot leaves alone what is under way: once that is answered, another one is asked for.
+#[test]
+fn what_is_unproven_is_looked_at_again_when_nothing_is_under_way() {
+    pair().plays(
+        "M open 1 buy EURUSD 1
+         > S 1: copied
+         > S #1 buy EURUSD 1
+         S unknown #1
+         > S warns order_unproven
+         > S is asked for all
+         M close 1
+         > S 1: copied
+         > S #2 close #1
+         S holds 801 buy EURUSD 1 #1
+         > S told all
+         S rejects #2
+         > S is asked for all
+         S holds 801 buy EURUSD 1 #1
+         > S told all, 1 instead of 0
+         > S #3 close #1 (correction)
+         > S warns volume_drift
+         > S clears order_unproven",
+    );
+}
+
 /// Two masters against each other: nothing is there, and that is right.
 #[test]
 fn copies_that_stand_against_each_other_are_flat_and_known() {
