@@ -536,9 +536,10 @@ impl Account {
                 .copy(master, ticket)
                 .and_then(|copy| copy.leg(of))
                 .is_some_and(|leg| leg.state == LegState::Unknown);
-            if !book.is_closing(of) && !(unproven && book.snapshot_wanted) {
-                issue.own(instruction, reason, master, ticket);
+            if book.is_closing(of) || (unproven && book.snapshot_wanted) {
+                continue;
             }
+            issue.own(instruction, reason, master, ticket);
         }
         issue.decision
     }
