@@ -32,8 +32,8 @@ enum State {
     Gone,
 }
 
-/// So long that NNG does not connect again by itself.
-const NEVER: Duration = Duration::from_secs(20 * 24 * 3600);
+/// So long that NNG does not connect again by itself. It doubles this in 32 bits of milliseconds.
+const NEVER: Duration = Duration::from_secs(10 * 24 * 3600);
 
 impl Uplink {
     pub(super) fn open(address: &str, reconnect: Reconnect, buffer: i32) -> Result<Uplink, nng::Error> {
