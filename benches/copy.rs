@@ -49,24 +49,29 @@ fn main() {
     }
 }
 
-/// One fdatasync and one bare round trip.
+/// One fdatasync and one bare round trip, after a rest as long as the one before each signal: a machine that sleeps is slower.
 #[derive(Clone, Copy)]
 struct Base {
     sync: Duration,
     round: Duration,
 }
 
+/// Before each signal, so that what the one before set in motion has come to its end.
+const REST: Duration = Duration::from_millis(3);
+
 fn baseline() -> Base {
     let dir = tempfile::tempdir().unwrap();
     let mut file = std::fs::File::create(dir.path().join("probe")).unwrap();
-    let mut syncs: Vec<Duration> = (0..300)
-        .map(|_| {
+    let mut sync = |rest: Duration| {
+        median((0..300).map(|_| {
+            std::thread::sleep(rest);
             file.write_all(&[7; 4096]).unwrap();
             let start = Instant::now();
             file.sync_data().unwrap();
             start.elapsed()
-        })
-        .collect();
+        }))
+    };
+    let (busy_sync, rested_sync) = (sync(Duration::ZERO), sync(REST));
     let bare = nng::Socket::new(nng::Protocol::Rep0).unwrap();
     let listener = nng::Listener::new(&bare, "tcp://127.0.0.1:0").unwrap();
     let port = match nng::options::Options::get_opt::<nng::options::LocalAddr>(&listener).unwrap() {
@@ -82,20 +87,28 @@ fn baseline() -> Base {
         }
     });
     let mut client = Sp::connect(&format!("tcp://127.0.0.1:{port}"), REQ);
-    let mut rounds: Vec<Duration> = (0..3_000)
-        .map(|_| {
+    let mut round = |rest: Duration| {
+        median((0..600).map(|_| {
+            std::thread::sleep(rest);
             let start = Instant::now();
             client.request(1, &[7; 170]);
             client.answer();
             start.elapsed()
-        })
-        .collect();
+        }))
+    };
+    let (busy_round, rested_round) = (round(Duration::ZERO), round(REST));
     bare.close();
-    syncs.sort_unstable();
-    rounds.sort_unstable();
-    let base = Base { sync: syncs[syncs.len() / 2], round: rounds[rounds.len() / 2] };
-    println!("one fdatasync of 4 KiB {:?}, one bare NNG round trip {:?} (medians)", base.sync, base.round);
-    base
+    println!(
+        "one fdatasync of 4 KiB {busy_sync:?}, one bare NNG round trip {busy_round:?} (medians, one after the other)"
+    );
+    println!("after {REST:?} of rest {rested_sync:?} and {rested_round:?}: what the multiples below are of");
+    Base { sync: rested_sync, round: rested_round }
+}
+
+fn median(times: impl Iterator<Item = Duration>) -> Duration {
+    let mut times: Vec<Duration> = times.collect();
+    times.sort_unstable();
+    times[times.len() / 2]
 }
 
 fn show(what: &str, mut times: Vec<Duration>, base: Base) {
@@ -399,7 +412,7 @@ fn signals(desk: &Desk, count: usize) -> Vec<Duration> {
             beats.iter().for_each(|beat| uplink.push(beat));
         }
         slave.poll();
-        std::thread::sleep(Duration::from_millis(3));
+        std::thread::sleep(REST);
         let frame = master.frame(signal(number));
         let start = Instant::now();
         master.line.request(number as u32, &frame);

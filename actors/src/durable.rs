@@ -10,7 +10,7 @@ use tidehelm_events::view::Fold;
 use tokio::sync::watch;
 
 /// Followers that are further behind than this read from the log instead.
-const RECENT_EVENTS: usize = 50_000;
+const RECENT_EVENTS: usize = 20_000;
 
 pub struct Durable {
     fold: RwLock<Fold>,

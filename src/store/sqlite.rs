@@ -214,7 +214,7 @@ impl SqliteStore {
         }
         match self.writer.take() {
             Some(connection) => Ok(connection),
-            None => match timeout(self.options.stall_after, connect(&self.dir, &self.options)).await {
+            None => match timeout(self.options.stall_after, connect_ready(&self.dir, &self.options)).await {
                 Ok(connected) => connected.map_err(|error| describe(&error)),
                 Err(_) => Err(self.stalled()),
             },
@@ -345,35 +345,41 @@ impl CommitLog for SqliteStore {
     }
 }
 
-const EXPECTED: &str = "head.id = 1 AND head.position = $17 AND head.hash = $18 AND head.epoch = $6";
-static INSERT_COMMIT: LazyLock<String> = LazyLock::new(|| {
+/// Where a commit with its audit rows is put in one statement: each statement's end wakes whoever waits for the connection's
+/// thread. What a commit comes to is done by a trigger, which refuses where the head is not where the writer thinks. Both are
+/// the connection's own: the file knows nothing of them (docs/adr/0027).
+static ARRIVALS: LazyLock<String> = LazyLock::new(|| {
+    let fields: Vec<String> = (1..=19).map(|field| format!("NULL AS v{field}")).collect();
+    let values: Vec<String> = (1..=16).map(|field| format!("new.v{field}")).collect();
+    let (fields, values, audit) = (fields.join(", "), values.join(", "), audit_sql("new.v19"));
     format!(
-        "INSERT INTO commits (first_position, last_position, committed_at, format, node, epoch, reacted_cause, \
+        "CREATE TEMP VIEW arrivals AS SELECT {fields}; \
+         CREATE TEMP TRIGGER arrive INSTEAD OF INSERT ON arrivals BEGIN \
+         SELECT raise(ABORT, '{HEAD_MOVED}') WHERE NOT EXISTS \
+         (SELECT 1 FROM main.head WHERE id = 1 AND position = new.v17 AND hash = new.v18 AND epoch = new.v6); \
+         INSERT INTO commits (first_position, last_position, committed_at, format, node, epoch, reacted_cause, \
          reacted_index, kept_count, telemetry_count, kept_hash, telemetry_hash, prev_hash, hash, kept, telemetry, \
-         telemetry_through) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-         telemetry_bytes + coalesce(length($16), 0) FROM head WHERE {EXPECTED}"
+         telemetry_through) SELECT {values}, telemetry_bytes + coalesce(length(new.v16), 0) FROM main.head; \
+         {audit}; \
+         UPDATE head SET position = new.v2, hash = new.v14, committed_at = new.v3, node = new.v5, \
+         telemetry_bytes = telemetry_bytes + coalesce(length(new.v16), 0); \
+         END"
     )
 });
-static MOVE_HEAD: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "UPDATE head SET position = $2, hash = $14, committed_at = $3, node = $5, \
-         telemetry_bytes = telemetry_bytes + coalesce(length($16), 0) WHERE {EXPECTED} RETURNING 1"
-    )
+static ARRIVE: LazyLock<String> = LazyLock::new(|| {
+    let values: Vec<String> = (1..=19).map(|field| format!("${field}")).collect();
+    format!("INSERT INTO arrivals VALUES ({})", values.join(", "))
 });
-static APPEND: LazyLock<String> =
-    LazyLock::new(|| format!("BEGIN IMMEDIATE; {}; {}; COMMIT", *INSERT_COMMIT, *MOVE_HEAD));
-static APPEND_AUDITED: LazyLock<String> = LazyLock::new(|| {
-    let audit = audit_sql("$19", &format!(", head WHERE {EXPECTED}"));
-    format!("BEGIN IMMEDIATE; {}; {audit}; {}; COMMIT", *INSERT_COMMIT, *MOVE_HEAD)
-});
-static INSERT_AUDIT: LazyLock<String> = LazyLock::new(|| audit_sql("$1", ""));
+/// What the trigger says where somebody else wrote.
+const HEAD_MOVED: &str = "the head is not where the writer thinks";
+static INSERT_AUDIT: LazyLock<String> = LazyLock::new(|| audit_sql("$1"));
 
 /// Inserts audit rows from a JSON array of arrays: one text and one value for any number of rows.
-fn audit_sql(rows: &str, condition: &str) -> String {
+fn audit_sql(rows: &str) -> String {
     let values: Vec<String> = (0..14).map(|column| format!("fresh.value ->> {column}")).collect();
     format!(
         "INSERT INTO audit_events (position, stream_kind, stream_id, version, event_id, kind, schema, at, at_us, by, \
-         command_id, causation, correlation, payload) SELECT {} FROM json_each({rows}) AS fresh{condition}",
+         command_id, causation, correlation, payload) SELECT {} FROM json_each({rows}) AS fresh",
         values.join(", ")
     )
 }
@@ -401,19 +407,22 @@ fn audit_json(audit: &[Envelope]) -> String {
     serde_json::Value::Array(rows.collect()).to_string()
 }
 
-/// Writes the commit with its audit rows if the head is where the writer thinks, and says whether it was: one transaction,
-/// handed to the connection's thread in one piece, since each handing over waits for a processor.
+/// Writes the commit with its audit rows if the head is where the writer thinks, and says whether it was: one statement, which
+/// is a transaction of its own.
 async fn write(
     connection: &mut SqliteConnection,
     new: &Commit,
     audit: &[Envelope],
     expected: &Head,
 ) -> sqlx::Result<bool> {
-    let sql: &'static str = if audit.is_empty() { &APPEND } else { &APPEND_AUDITED };
+    let sql: &'static str = &ARRIVE;
     let query = common::bind_commit(sqlx::query(sql), new);
     let query = query.bind(rows::signed(expected.position.0)).bind(&expected.hash.0[..]).bind(audit_json(audit));
-    // Every row is asked for: to ask for one would end it before the commit.
-    Ok(!query.fetch_all(connection).await?.is_empty())
+    match query.execute(connection).await {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) if error.message() == HEAD_MOVED => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 async fn insert_audit(connection: &mut SqliteConnection, audit: &[Envelope]) -> sqlx::Result<()> {
@@ -446,6 +455,7 @@ async fn prepare(dir: &Path, options: &SqliteOptions) -> Result<SqliteConnection
         files::claim(&begun)?;
         files::sync(dir)?;
     }
+    get_ready(&mut connection).await.map_err(fail)?;
     Ok(connection)
 }
 
@@ -475,6 +485,18 @@ async fn connect(dir: &Path, options: &SqliteOptions) -> sqlx::Result<SqliteConn
         connect = connect.pragma("max_page_count", pages.to_string());
     }
     connect.connect().await
+}
+
+/// A connection that may append: it knows how a commit arrives, which needs the tables to be there.
+async fn connect_ready(dir: &Path, options: &SqliteOptions) -> sqlx::Result<SqliteConnection> {
+    let mut connection = connect(dir, options).await?;
+    get_ready(&mut connection).await?;
+    Ok(connection)
+}
+
+async fn get_ready(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    let sql: &'static str = &ARRIVALS;
+    sqlx::raw_sql(sql).execute(connection).await.map(drop)
 }
 
 /// Connections that cannot write. Where the directory cannot be written either and no server runs, the file is taken as it
