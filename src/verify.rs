@@ -608,6 +608,7 @@ fn belongs(stream: &StreamId, event: &Event) -> bool {
         Event::Account(_) => matches!(stream, StreamId::Account(..)),
         Event::Desk(_) => *stream == StreamId::Desk,
         Event::Endpoint(event) => event.belongs_to(stream),
+        Event::Alert(_) => *stream == StreamId::Alerts,
         Event::Answered(_) | Event::Unknown(_) => true,
     }
 }

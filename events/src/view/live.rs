@@ -22,10 +22,13 @@ pub enum Topic {
     Groups,
     /// Business events as they are in the log.
     Events,
+    /// What is raised, and what becomes of it.
+    Alerts,
 }
 
 impl Topic {
-    pub const ALL: &'static [Topic] = &[Topic::Desk, Topic::Accounts, Topic::Groups, Topic::Events];
+    pub const ALL: &'static [Topic] = 
+        &[Topic::Desk, Topic::Accounts, Topic::Groups, Topic::Events, Topic::Alerts];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -33,6 +36,7 @@ impl Topic {
             Topic::Accounts => "accounts",
             Topic::Groups => "groups",
             Topic::Events => "events",
+            Topic::Alerts => "alerts",
         }
     }
 }
@@ -163,6 +167,7 @@ pub fn happening(event: &Event) -> Option<(Topic, &'static str)> {
         Event::Account(account::Event::SignalTaken(_)) => return Some((Topic::Events, "signal_received")),
         Event::Account(account::Event::CopyDecided(_)) => return Some((Topic::Events, "copy_decided")),
         Event::Account(account::Event::OrderAnswered(_)) => return Some((Topic::Events, "order_result")),
+        Event::Alert(event) => return Some((Topic::Alerts, event.name())),
         _ => {}
     }
     match event.class() {
