@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
 #![allow(clippy::disallowed_methods, reason = "real processes live in real time")]
 
+mod alerts;
 mod audit;
 mod bad;
 mod client;

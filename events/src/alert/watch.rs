@@ -31,7 +31,7 @@ pub struct Machine {
     pub disks: Vec<Disk>,
     /// Since when there is something that no snapshot has.
     pub unsaved_since: Option<Timestamp>,
-    /// When the last backup was made, or since when one is awaited; none where nobody looks for backups.
+    /// When the last backup was made, 0 where there never was one; none where nobody looks for backups.
     pub backup_at: Option<Timestamp>,
 }
 
@@ -254,8 +254,9 @@ fn busy_clients(fold: &Fold, limit: u64, now: Timestamp) -> Vec<Holding> {
 fn old(what: &str, at: Option<Timestamp>, limit: u64, unit: i64, now: Timestamp) -> Vec<Holding> {
     let Some(at) = at else { return vec![] };
     let long = seconds(limit.saturating_mul(unit.unsigned_abs()));
+    let detail = if at == Timestamp::ZERO { "there never was one".into() } else { format!("none since {at}") };
     match now.since(at) >= long {
-        true => vec![holding(Subject::of("desk", what), at + long, format!("none since {at}"))],
+        true => vec![holding(Subject::of("desk", what), at + long, detail)],
         false => vec![],
     }
 }
