@@ -42,13 +42,14 @@ pub async fn keep(app: Data, store: Store) {
         if let Err(fault) = look(&app, &mut watch, &mut eyes).await {
             tracing::warn!(%fault, "an alert could not be recorded; it will be tried again");
         }
-        tokio::select! {
-            _ = every.tick() => {}
-            changed = head.wait_for(|head| head.position > seen) => {
-                if changed.is_err() { return }
-                tokio::time::sleep(PAUSE).await;
-            }
+        // What `wait_for` gives holds the head still: it must be gone before anything else is waited for.
+        let happened = tokio::select! {
+            _ = every.tick() => false,
+            changed = head.wait_for(|head| head.position > seen) => if changed.is_ok() { true } else { return },
             _ = stopping.wait_for(|stopping| *stopping) => return,
+        };
+        if happened {
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }

@@ -99,17 +99,17 @@ impl Sender {
 
 /// `secret` must not be in what is recorded.
 fn judged(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>, secret: &str) -> Result<Sent, Failed> {
+    let hidden = |text: &str| if secret.is_empty() { text.to_string() } else { text.replace(secret, "…") };
     let mut answer = answer.map_err(|error| {
-        let text = error.to_string();
-        let text = if secret.is_empty() { text } else { text.replace(secret, "…") };
-        Failed { hopeless: matches!(error, ureq::Error::BadUri(_)), why: text }
+        let hopeless = matches!(error, ureq::Error::BadUri(_));
+        Failed { hopeless, why: hidden(&error.to_string()) }
     })?;
     let status = answer.status().as_u16();
     if (200..300).contains(&status) {
         return Ok(Sent { status: Some(status) });
     }
     let said = answer.body_mut().with_config().limit(ANSWER_MAX).read_to_string().unwrap_or_default();
-    let said: String = said.chars().filter(|c| !c.is_control()).take(120).collect();
+    let said: String = hidden(&said).chars().filter(|c| !c.is_control()).take(120).collect();
     let why = match status {
         300..400 => format!("answered {status}; redirects are not followed, name the place itself"),
         _ if said.is_empty() => format!("answered {status}"),

@@ -433,3 +433,96 @@ fn a_terminal_that_is_lost_is_told_of_once_and_a_restart_is_no_storm() {
     assert_eq!(told(posts), ["alert.cleared master/M_1", both[0], both[1]]);
     desk.stop();
 }
+
+/// The stop is told to a channel that is not a webhook; what it was told.
+fn with_channel(admin: &Client, body: &Value) {
+    assert_eq!(put(admin, "/api/alerts/channels/people", None, body).status, 201);
+    let tested = admin.post("/api/alerts/channels/people/test", &json!({})).ok();
+    assert_eq!(tested["taken"], true, "{tested}");
+    stop(admin);
+    wait_until("it is known to be taken", || deliveries(admin, "done").len() == 1);
+}
+
+#[test]
+fn a_bot_tells_a_chat_and_nobody_reads_its_token() {
+    let temp = tempfile::tempdir().unwrap();
+    let (desk, admin) = desk(temp.path());
+    let receiver = Receiver::new(&[Answer::Status(200), Answer::Status(200), Answer::Status(401)]);
+    let token = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
+    let way = json!({"telegram": {"base_url": format!("http://{}", receiver.address), "chat": "-1001"}});
+    with_channel(&admin, &json!({"way": way, "secret": token, "attempts_max": 1}));
+    let posts = receiver.posts();
+    assert_eq!((posts.len(), posts[1].path.as_str()), (2, format!("/bot{token}/sendMessage").as_str()));
+    let told = posts[1].json();
+    assert_eq!(told["chat_id"], "-1001");
+    assert!(told["text"].as_str().unwrap().contains("STOP is pressed"), "{told}");
+    resume(&admin);
+    wait_until("it is given up", || deliveries(&admin, "dead").len() == 1);
+    let everything = admin.get("/api/events?limit=10000").text + &admin.get("/api/alerts/channels").text;
+    assert!(!everything.contains(token) && !desk.logged().contains(token));
+    desk.stop();
+}
+
+/// A mail server that takes everything: who logged in, and the mails.
+fn mail_server() -> (u16, Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (logins, mails) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let (logged, taken) = (logins.clone(), mails.clone());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut out, mut lines) = {
+                let stream = stream.unwrap();
+                (stream.try_clone().unwrap(), BufReader::new(stream))
+            };
+            let mut say = |text: &str| out.write_all(format!("{text}\r\n").as_bytes()).is_ok();
+            say("220 mail.test ESMTP");
+            let mut line = String::new();
+            while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
+                let said = line.trim_end().to_string();
+                line.clear();
+                match said.split(' ').next().unwrap().to_uppercase().as_str() {
+                    "EHLO" => drop(say("250-mail.test\r\n250 AUTH PLAIN")),
+                    "AUTH" => {
+                        let text = STANDARD.decode(said.rsplit(' ').next().unwrap()).unwrap();
+                        logged.lock().unwrap().push(String::from_utf8(text).unwrap());
+                        say("235 welcome");
+                    }
+                    "DATA" => {
+                        say("354 go on");
+                        let mut mail = String::new();
+                        while lines.read_line(&mut mail).is_ok_and(|read| read > 0) && !mail.ends_with("\r\n.\r\n") {}
+                        taken.lock().unwrap().push(mail);
+                        say("250 taken");
+                    }
+                    "QUIT" => break,
+                    _ => drop(say("250 fine")),
+                }
+            }
+        }
+    });
+    (port, logins, mails)
+}
+
+#[test]
+fn a_mail_is_handed_to_a_mail_server() {
+    let temp = tempfile::tempdir().unwrap();
+    let (desk, admin) = desk(temp.path());
+    let (port, logins, mails) = mail_server();
+    let way = json!({"email": {
+        "host": "localhost", "port": port, "tls": "off", "user": "desk", "from": "desk@example.com",
+        "to": ["anna@example.com", "ben@example.com"],
+    }});
+    with_channel(&admin, &json!({"way": way, "secret": "open sesame"}));
+    assert_eq!(logins.lock().unwrap()[0], "\0desk\0open sesame");
+    let mails = mails.lock().unwrap();
+    assert_eq!(mails.len(), 2);
+    let told = &mails[1];
+    for part in ["From: desk@example.com", "anna@example.com, ben@example.com", "STOP is pressed", "Message-ID: <msg_"] {
+        assert!(told.contains(part), "{part} is not in\n{told}");
+    }
+    let everything = admin.get("/api/events?limit=10000").text + &admin.get("/api/alerts/channels").text;
+    assert!(!everything.contains("open sesame"));
+    drop(mails);
+    desk.stop();
+}

@@ -7,6 +7,7 @@ mod audit;
 mod bad;
 mod client;
 mod clock;
+mod deploy;
 mod desk;
 mod ea;
 mod fleet;
