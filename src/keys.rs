@@ -306,12 +306,9 @@ impl Keys {
         self.put(id, kind, blake3::hash(&secret).as_bytes().to_vec()).await?;
         let prefix = match kind {
             Kind::Token => "thk_",
-            Kind::Password
-            | Kind::Session
-            | Kind::Invite
-            | Kind::Pairing
-            | Kind::TerminalKey
-            | Kind::ChannelSecret => "",
+            Kind::Password | Kind::Session | Kind::Invite | Kind::Pairing | Kind::TerminalKey | Kind::ChannelSecret => {
+                ""
+            }
         };
         let mut both = id.0.as_bytes().to_vec();
         both.extend_from_slice(&secret);

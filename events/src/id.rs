@@ -353,7 +353,8 @@ mod tests {
             let stream: StreamId = text.parse().unwrap();
             assert_eq!((stream.to_string().as_str(), stream.kind(), stream.key().as_ref()), (text, kind, key));
         }
-        let bad = ["", "desk/", "master", "master/", "owner/A", "slave/a b", "endpoint", "endpoint/7", "proxy/", "alerts/"];
+        let bad =
+            ["", "desk/", "master", "master/", "owner/A", "slave/a b", "endpoint", "endpoint/7", "proxy/", "alerts/"];
         let twice = "endpoint/0E000000-0000-7000-8000-000000000001";
         for bad in bad.into_iter().chain([twice]) {
             assert!(bad.parse::<StreamId>().is_err(), "{bad}");

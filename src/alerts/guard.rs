@@ -158,7 +158,9 @@ mod tests {
     #[test]
     fn other_spellings_of_this_machine_are_this_machine() {
         let guard = Guard { allow_private: false };
-        for host in ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "localhost", "[::1]", "[::ffff:7f00:1]"] {
+        for host in
+            ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "localhost", "[::1]", "[::ffff:7f00:1]"]
+        {
             let refused = guard.resolve(host, 80).expect_err(host);
             assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied, "{host}: {refused}");
         }

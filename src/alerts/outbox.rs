@@ -93,8 +93,7 @@ pub async fn attempt(app: &App, channel: Channel, message: Message) -> Result<Se
         Some(id) => Some(app.keys.open_channel(id).await.map_err(|error| Failed::for_now(error.to_string()))?),
     };
     let config = &app.config.alerts;
-    let sender =
-        Sender { guard: Guard { allow_private: config.allow_private }, within: config.send_timeout.into() };
+    let sender = Sender { guard: Guard { allow_private: config.allow_private }, within: config.send_timeout.into() };
     let now = ambient::wall();
     let sent = tokio::task::spawn_blocking(move || sender.send(&channel, secret.as_ref(), &message, now));
     sent.await.unwrap_or_else(|error| Err(Failed::for_now(format!("it could not be sent: {error}"))))

@@ -152,7 +152,14 @@ mod tests {
     #[test]
     fn a_secret_is_24_to_64_bytes_in_base64() {
         assert!(key_of(&new_key()).is_some_and(|key| key.len() == 32));
-        for bad in ["", "whsec_", "whsec_AAAA", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_!", &format!("whsec_{}", "A".repeat(88))] {
+        for bad in [
+            "",
+            "whsec_",
+            "whsec_AAAA",
+            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "whsec_!",
+            &format!("whsec_{}", "A".repeat(88)),
+        ] {
             assert!(key_of(bad).is_none(), "{bad}");
         }
     }

@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tidehelm_actors::port::Clock;
 use tidehelm_events::alert::{
-    Alert, Alerts, Channel, ChannelId, Command, Delivery, DeliveryId, Entry, Pattern, Rule, RuleId, Severity, Way,
-    When,
+    Alert, Alerts, Channel, ChannelId, Command, Delivery, DeliveryId, Entry, Pattern, Rule, RuleId, Severity, Way, When,
 };
 use tidehelm_events::desk::Access;
 use tidehelm_events::id::{CredentialId, Position, StreamId};
@@ -148,7 +147,13 @@ pub async fn list(app: Data, _caller: Caller, query: web::Query<AlertQuery>) -> 
         let mut found = known.alerts.range(..before).rev().filter(|(_, alert)| wanted(alert));
         let alerts: Vec<_> = found.by_ref().take(limit).map(|(at, alert)| AlertView::of(*at, alert)).collect();
         let next = found.next().and(alerts.last().map(|last| last.id));
-        AlertList { position: fold.truth.position().0, at: fold.truth.time(), raised: known.raised_count(), alerts, next }
+        AlertList {
+            position: fold.truth.position().0,
+            at: fold.truth.time(),
+            raised: known.raised_count(),
+            alerts,
+            next,
+        }
     });
     Ok(web::Json(found.await?))
 }
@@ -239,7 +244,8 @@ fn yes() -> bool {
 
 impl From<RuleBody> for Rule {
     fn from(body: RuleBody) -> Rule {
-        let RuleBody { title, enabled, when, threshold, subjects, hold_seconds, cooldown_seconds, severity, channels } = body;
+        let RuleBody { title, enabled, when, threshold, subjects, hold_seconds, cooldown_seconds, severity, channels } =
+            body;
         Rule { title, enabled, when, threshold, subjects, hold_seconds, cooldown_seconds, severity, channels }
     }
 }
@@ -616,7 +622,12 @@ pub struct Tested {
 /// Sends a test to a channel, once, and says what became of it.
 #[utoipa::path(tag = "alerts", params(("id" = String, Path)), responses((status = 200, body = Tested), (status = 403, body = Problem), (status = 404, body = Problem)))]
 #[post("/alerts/channels/{id}/test")]
-pub async fn test_channel(app: Data, request: HttpRequest, caller: Caller, path: web::Path<String>) -> Answered<Tested> {
+pub async fn test_channel(
+    app: Data,
+    request: HttpRequest,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Answered<Tested> {
     caller.need(&app, Access::Admin, "test channels of alerts").await?;
     let id: ChannelId = named(&path, "id")?;
     app.command_once(&request, &caller, Wish::alerts(Command::TestChannel { id: id.clone() }, b"")).await?;
@@ -771,7 +782,11 @@ where
 }
 
 fn no_alert(id: Position) -> Problem {
-    Problem::new(404, "alert_unknown", format!("there is no alert {id}, or it is cleared and forgotten; the log still has it"))
+    Problem::new(
+        404,
+        "alert_unknown",
+        format!("there is no alert {id}, or it is cleared and forgotten; the log still has it"),
+    )
 }
 
 fn no_rule(id: &RuleId) -> Problem {

@@ -1,7 +1,8 @@
 //! The OpenAPI document of everything under `/api`.
 
 use super::{
-    accounts, alerts, auth, connections, copying, desk, ea, events, frames, groups, live, log, ops, people, secrets, stop, why,
+    accounts, alerts, auth, connections, copying, desk, ea, events, frames, groups, live, log, ops, people, secrets,
+    stop, why,
 };
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;

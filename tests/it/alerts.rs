@@ -196,7 +196,10 @@ fn an_edge_is_told_signed_until_it_is_taken_and_not_again_after_a_restart() {
     while !told.contains(&"alert_delivered".to_string()) {
         told.push(live.next()["type"].as_str().unwrap().to_string());
     }
-    assert!(told.contains(&"alert_raised".to_string()) && told.contains(&"alert_delivery_failed".to_string()), "{told:?}");
+    assert!(
+        told.contains(&"alert_raised".to_string()) && told.contains(&"alert_delivery_failed".to_string()),
+        "{told:?}"
+    );
     drop(live);
 
     let desk = desk.restart();
@@ -298,9 +301,24 @@ fn nothing_goes_to_this_machine_or_a_private_network_however_it_is_written() {
     let receiver = Receiver::new(&[Answer::Status(200)]);
     let port = receiver.address.rsplit_once(':').unwrap().1;
     let hosts = [
-        "127.0.0.1", "localhost", "localhost.", "127.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0.0.0.0",
-        "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "10.0.0.1", "169.254.169.254",
-        "192.168.0.1", "[fd00::1]", "[fe80::1]",
+        "127.0.0.1",
+        "localhost",
+        "localhost.",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "017700000001",
+        "0.0.0.0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[64:ff9b::7f00:1]",
+        "10.0.0.1",
+        "169.254.169.254",
+        "192.168.0.1",
+        "[fd00::1]",
+        "[fe80::1]",
     ];
     let mut version = None;
     for host in hosts {
@@ -311,7 +329,10 @@ fn nothing_goes_to_this_machine_or_a_private_network_however_it_is_written() {
         assert_eq!(tested["taken"], false, "{host}: {tested}");
         let why = tested["why"].as_str().unwrap();
         // Some spellings no resolver understands: then there is nowhere to go at all.
-        assert!(why.contains("private network") || why.contains("not found") || why.contains("lookup"), "{host}: {why}");
+        assert!(
+            why.contains("private network") || why.contains("not found") || why.contains("lookup"),
+            "{host}: {why}"
+        );
     }
     for (host, _) in hosts.iter().zip(0..2).filter(|(host, _)| host.starts_with("127") || **host == "localhost") {
         assert!(!receiver.posts().iter().any(|post| post.headers["host"].starts_with(host)));
@@ -518,7 +539,8 @@ fn a_mail_is_handed_to_a_mail_server() {
     let mails = mails.lock().unwrap();
     assert_eq!(mails.len(), 2);
     let told = &mails[1];
-    for part in ["From: desk@example.com", "anna@example.com, ben@example.com", "STOP is pressed", "Message-ID: <msg_"] {
+    for part in ["From: desk@example.com", "anna@example.com, ben@example.com", "STOP is pressed", "Message-ID: <msg_"]
+    {
         assert!(told.contains(part), "{part} is not in\n{told}");
     }
     let everything = admin.get("/api/events?limit=10000").text + &admin.get("/api/alerts/channels").text;

@@ -123,7 +123,8 @@ fn a_desk_that_stands_still_is_not_said_to_live() {
     let launch = launch.env("WATCHDOG_USEC", "300000");
     let desk = launch.start();
     wait_until("it lives", || manager.heard("WATCHDOG=1").len() >= 2);
-    let signal = |name: &str| assert!(Command::new("kill").args([name, &desk.pid().to_string()]).status().unwrap().success());
+    let signal =
+        |name: &str| assert!(Command::new("kill").args([name, &desk.pid().to_string()]).status().unwrap().success());
     signal("-STOP");
     std::thread::sleep(Duration::from_millis(100));
     let before = manager.heard("WATCHDOG=1").len();
@@ -194,7 +195,10 @@ fn the_unit_waits_for_the_desk_watches_it_and_gives_it_nothing_else() {
 fn systemd_understands_the_unit() {
     let found = Command::new("systemd-analyze").arg("--version").output();
     if found.is_err() {
-        assert!(std::env::var_os("TIDEHELM_TEST_SYSTEMD").is_none(), "systemd-analyze is not there: scripts/setup.sh systemd");
+        assert!(
+            std::env::var_os("TIDEHELM_TEST_SYSTEMD").is_none(),
+            "systemd-analyze is not there: scripts/setup.sh systemd"
+        );
         println!("skipped: systemd-analyze is not there (scripts/setup.sh systemd installs it)");
         return;
     }

@@ -106,5 +106,6 @@ fn is_text(text: &str) -> bool {
 
 fn is_address(text: &str) -> bool {
     let parts = text.split_once('@');
-    is_text(text) && parts.is_some_and(|(who, at)| !who.is_empty() && !at.is_empty() && !text.contains(char::is_whitespace))
+    is_text(text)
+        && parts.is_some_and(|(who, at)| !who.is_empty() && !at.is_empty() && !text.contains(char::is_whitespace))
 }

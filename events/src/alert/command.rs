@@ -13,22 +13,63 @@ use crate::time::{Span, Timestamp};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// `expected` is the version that the person saw; none for whoever does not care.
-    SetRule { id: RuleId, rule: Box<Rule>, expected: Option<Version> },
-    RemoveRule { id: RuleId, expected: Option<Version> },
-    SetChannel { id: ChannelId, channel: Box<Channel>, expected: Option<Version> },
-    RemoveChannel { id: ChannelId, expected: Option<Version> },
-    TestChannel { id: ChannelId },
-    Acknowledge { alert: Position, by: String, note: Option<Reason> },
-    Mute { rule: Option<RuleId>, subject: Option<Pattern>, until: Timestamp, reason: Reason },
-    Unmute { mute: u64 },
-    Replay { delivery: DeliveryId },
+    SetRule {
+        id: RuleId,
+        rule: Box<Rule>,
+        expected: Option<Version>,
+    },
+    RemoveRule {
+        id: RuleId,
+        expected: Option<Version>,
+    },
+    SetChannel {
+        id: ChannelId,
+        channel: Box<Channel>,
+        expected: Option<Version>,
+    },
+    RemoveChannel {
+        id: ChannelId,
+        expected: Option<Version>,
+    },
+    TestChannel {
+        id: ChannelId,
+    },
+    Acknowledge {
+        alert: Position,
+        by: String,
+        note: Option<Reason>,
+    },
+    Mute {
+        rule: Option<RuleId>,
+        subject: Option<Pattern>,
+        until: Timestamp,
+        reason: Reason,
+    },
+    Unmute {
+        mute: u64,
+    },
+    Replay {
+        delivery: DeliveryId,
+    },
     /// A condition holds: the desk's own observation.
-    Raise { rule: RuleId, subject: Subject, detail: String, since: Timestamp },
+    Raise {
+        rule: RuleId,
+        subject: Subject,
+        detail: String,
+        since: Timestamp,
+    },
     /// It does not any more.
-    Clear { rule: RuleId, subject: Subject },
+    Clear {
+        rule: RuleId,
+        subject: Subject,
+    },
     /// Ends the mutes whose time is over.
     EndMutes,
-    Delivered { delivery: DeliveryId, took: Span, status: Option<u16> },
+    Delivered {
+        delivery: DeliveryId,
+        took: Span,
+        status: Option<u16>,
+    },
     DeliveryFailed {
         delivery: DeliveryId,
         why: String,

@@ -102,7 +102,12 @@ impl Alerts {
         Ok([vec![Event::RuleRemoved(RuleRemoved { id })], cleared].concat())
     }
 
-    fn set_channel(&self, id: ChannelId, channel: Box<Channel>, expected: Option<Version>) -> Result<Vec<Event>, Refusal> {
+    fn set_channel(
+        &self,
+        id: ChannelId,
+        channel: Box<Channel>,
+        expected: Option<Version>,
+    ) -> Result<Vec<Event>, Refusal> {
         let known = self.channels.get(&id);
         fresh(expected, known.map_or(Version(0), |known| known.version))?;
         if known.is_none() && self.channels.len() >= CHANNELS_MAX {
@@ -218,9 +223,10 @@ impl Alerts {
     fn told_of(&self, rule: &RuleId, severity: Severity) -> Vec<ChannelId> {
         let Some(rule) = self.rule(rule).filter(|_| self.outbox.len() < OUTBOX_MAX) else { return vec![] };
         let wanted = |id: &ChannelId| rule.is.channels.is_empty() || rule.is.channels.contains(id);
-        let hears = self.channels.iter().filter(|(id, channel)| {
-            wanted(id) && channel.is.enabled && severity >= channel.is.severity_min
-        });
+        let hears = self
+            .channels
+            .iter()
+            .filter(|(id, channel)| wanted(id) && channel.is.enabled && severity >= channel.is.severity_min);
         hears.map(|(id, _)| id.clone()).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Rules: what is watched, for how long it must hold, how bad it is, and who hears of it.
 
-use super::name::{ChannelId, Pattern, RuleId, Subject};
 use super::command::Refusal;
+use super::name::{ChannelId, Pattern, RuleId, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

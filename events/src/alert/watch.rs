@@ -87,7 +87,8 @@ impl Watch {
                 }
             }
         }
-        let over = alerts.raised().filter(|(rule, subject, _)| !held.contains_key(&((*rule).clone(), (*subject).clone())));
+        let over =
+            alerts.raised().filter(|(rule, subject, _)| !held.contains_key(&((*rule).clone(), (*subject).clone())));
         let clear = over.map(|(rule, subject, _)| Command::Clear { rule: rule.clone(), subject: subject.clone() });
         let mutes = alerts.mutes.values().any(|mute| mute.of.until <= now).then_some(Command::EndMutes);
         let said = clear.chain(mutes).chain(raise).take(COMMANDS_MAX).collect();
@@ -109,28 +110,49 @@ impl Watch {
                 let accounts = truth.accounts().filter(|(_, account)| !truth.is_quarantined(&account.stream()));
                 accounts.flat_map(|(_, account)| of_account(rule.when, account, truth, desk.listening_since)).collect()
             }
-            When::DeskStopped => desk.stopped.iter().map(|stop| {
-                let detail = format!("STOP, as far as `{}`: {}", stop.degree.as_str(), stop.reason);
-                holding(Subject::of("desk", "stop"), stop.since, detail)
-            }).collect(),
+            When::DeskStopped => desk
+                .stopped
+                .iter()
+                .map(|stop| {
+                    let detail = format!("STOP, as far as `{}`: {}", stop.degree.as_str(), stop.reason);
+                    holding(Subject::of("desk", "stop"), stop.since, detail)
+                })
+                .collect(),
             When::EndpointOffline => offline_endpoints(truth, desk.listening_since),
             When::EndpointErrors => self.failing_endpoints(fold, limit),
             When::ClientRequests => busy_clients(fold, limit, now),
             When::ProjectionLag if machine.lag >= limit => {
                 vec![holding(Subject::of("desk", "pages"), None, format!("{} events behind the log", machine.lag))]
             }
-            When::LogFailing => machine.log_failed_at.iter().filter(|at| now.since(**at) < seconds(limit)).map(|at| {
-                holding(Subject::of("desk", "log"), *at, format!("the last failure was at {at}"))
-            }).collect(),
-            When::DiskLow => machine.disks.iter().filter(|disk| u64::from(disk.free_percent) < limit).map(|disk| {
-                let detail = format!("{} % free, {} MiB", disk.free_percent, disk.free_mib);
-                holding(Subject::of("disk", &disk.name), None, detail)
-            }).collect(),
-            When::SnapshotOld => old("snapshots", machine.unsaved_since.map(|at| at.max(desk.listening_since)), limit, 60, now),
+            When::LogFailing => machine
+                .log_failed_at
+                .iter()
+                .filter(|at| now.since(**at) < seconds(limit))
+                .map(|at| holding(Subject::of("desk", "log"), *at, format!("the last failure was at {at}")))
+                .collect(),
+            When::DiskLow => machine
+                .disks
+                .iter()
+                .filter(|disk| u64::from(disk.free_percent) < limit)
+                .map(|disk| {
+                    let detail = format!("{} % free, {} MiB", disk.free_percent, disk.free_mib);
+                    holding(Subject::of("disk", &disk.name), None, detail)
+                })
+                .collect(),
+            When::SnapshotOld => {
+                old("snapshots", machine.unsaved_since.map(|at| at.max(desk.listening_since)), limit, 60, now)
+            }
             When::BackupOld => old("backups", machine.backup_at, limit, 3600, now),
-            When::Quarantined => truth.quarantined().map(|stream| {
-                holding(Subject::of("stream", &stream.to_string()), None, "its records are not believed; see `tidehelm verify`".into())
-            }).collect(),
+            When::Quarantined => truth
+                .quarantined()
+                .map(|stream| {
+                    holding(
+                        Subject::of("stream", &stream.to_string()),
+                        None,
+                        "its records are not believed; see `tidehelm verify`".into(),
+                    )
+                })
+                .collect(),
             When::ProjectionLag => vec![],
         }
     }
@@ -190,9 +212,9 @@ fn of_account(when: When, account: &Account, truth: &Truth, listening_since: Tim
         When::AccountWarned if account.noticed != crate::reason::Warnings::NONE => {
             vec![holding(subject(), None, account.noticed.codes().join(", "))]
         }
-        When::LimitNear | When::LimitHit => limits(when, account).into_iter().map(|(since, detail)| {
-            holding(subject(), since, detail)
-        }).collect(),
+        When::LimitNear | When::LimitHit => {
+            limits(when, account).into_iter().map(|(since, detail)| holding(subject(), since, detail)).collect()
+        }
         _ => vec![],
     }
 }
@@ -218,9 +240,7 @@ fn limits(when: When, account: &Account) -> Option<(Timestamp, String)> {
     let standings = account.protection.as_ref()?.standings.iter();
     let found = standings.filter_map(|(limit, standing)| match (when, standing) {
         (When::LimitNear, Standing::Near { since }) => Some((*since, limit.to_string())),
-        (When::LimitHit, Standing::Hit(hit)) => {
-            Some((hit.since, format!("{limit}: {} of {}", hit.used, hit.allowed)))
-        }
+        (When::LimitHit, Standing::Hit(hit)) => Some((hit.since, format!("{limit}: {} of {}", hit.used, hit.allowed))),
         _ => None,
     });
     let found: Vec<(Timestamp, String)> = found.collect();
@@ -248,7 +268,8 @@ fn busy_clients(fold: &Fold, limit: u64, now: Timestamp) -> Vec<Holding> {
     let clients = fold.views.endpoints.clients().ranking().into_iter();
     let asked = clients.map(|(name, client)| (name, client.hours.get(&hour).copied().unwrap_or(0)));
     let busy = asked.filter(|(_, count)| *count >= limit);
-    busy.map(|(name, count)| holding(Subject::of("client", name), None, format!("{count} requests in this hour"))).collect()
+    busy.map(|(name, count)| holding(Subject::of("client", name), None, format!("{count} requests in this hour")))
+        .collect()
 }
 
 fn old(what: &str, at: Option<Timestamp>, limit: u64, unit: i64, now: Timestamp) -> Vec<Holding> {

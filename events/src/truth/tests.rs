@@ -1,6 +1,6 @@
 use super::*;
-use crate::alert;
 use crate::account::{HeartbeatSeen, IntentSet, LinkAdded, LinkEnded, LinkRemoved};
+use crate::alert;
 use crate::commit::Unpacked;
 use crate::copy::settings::WindDown;
 use crate::event::Unknown;

@@ -27,8 +27,7 @@ pub enum Topic {
 }
 
 impl Topic {
-    pub const ALL: &'static [Topic] = 
-        &[Topic::Desk, Topic::Accounts, Topic::Groups, Topic::Events, Topic::Alerts];
+    pub const ALL: &'static [Topic] = &[Topic::Desk, Topic::Accounts, Topic::Groups, Topic::Events, Topic::Alerts];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -48,9 +48,7 @@ fn say(case: &mut Case, (what, whom, with, seconds): (u8, u8, u8, i64)) {
             None => return,
         },
         12 => match pick(case.alerts().outbox.keys().cloned().collect()) {
-            Some(delivery) => {
-                Command::DeliveryFailed { delivery, why: "x".into(), hopeless: with % 5 == 0, jitter: 7 }
-            }
+            Some(delivery) => Command::DeliveryFailed { delivery, why: "x".into(), hopeless: with % 5 == 0, jitter: 7 },
             None => return,
         },
         _ => match pick(case.alerts().dead.keys().cloned().collect()) {

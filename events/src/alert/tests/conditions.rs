@@ -61,15 +61,25 @@ fn asked(case: &mut Case, requests: u64, outcome: Outcome) {
 
 const ROWS: &[Row] = &[
     ("account-offline", "slave/S_1", |case| lost(case, &slave()), 120, back),
-    ("account-offline", "slave/S_1", |case| lost(case, &slave()), 120, |case| {
-        told(case, &slave(), Of::SetIntent { enabled: false })
-    }),
+    (
+        "account-offline",
+        "slave/S_1",
+        |case| lost(case, &slave()),
+        120,
+        |case| told(case, &slave(), Of::SetIntent { enabled: false }),
+    ),
     ("terminal-lost", "master/M_1", master_lost, 30, |case| {
         told(case, &StreamId::master(&account_id("M_1")), Of::Heartbeat(sample::heartbeat(true)));
     }),
-    ("account-not-connected", "slave/S_1", |case| online(case, &slave()), 300, |case| {
-        told(case, &slave(), Of::SetIntent { enabled: false });
-    }),
+    (
+        "account-not-connected",
+        "slave/S_1",
+        |case| online(case, &slave()),
+        300,
+        |case| {
+            told(case, &slave(), Of::SetIntent { enabled: false });
+        },
+    ),
     ("desk-stopped", "desk/stop", Case::stop, 0, Case::resume),
     (
         "endpoint-offline",
@@ -232,7 +242,9 @@ fn a_limit_that_is_hit_is_told_with_its_numbers() {
     let mut case = Case::new();
     online(&mut case, &slave());
     case.change("account-not-connected", |rule| rule.enabled = false);
-    let floor = serde_json::from_value::<Rules>(serde_json::json!({"equity_floor": {"equity": "9900", "action": "BLOCK_ENTRY"}}));
+    let floor = serde_json::from_value::<Rules>(
+        serde_json::json!({"equity_floor": {"equity": "9900", "action": "BLOCK_ENTRY"}}),
+    );
     let protection = floor.unwrap();
     let settings = account::AccountSettings { protection, ..Default::default() };
     told(&mut case, &slave(), Of::ChangeSettings(Box::new(settings)));

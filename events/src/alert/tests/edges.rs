@@ -237,7 +237,8 @@ fn that_it_is_over_is_told_after_that_it_is() {
 #[test]
 fn a_channel_hears_what_it_wants_and_only_from_rules_that_tell_it() {
     let mut case = Case::new();
-    let set = |id: &str, channel| Command::SetChannel { id: channel_id(id), channel: Box::new(channel), expected: None };
+    let set =
+        |id: &str, channel| Command::SetChannel { id: channel_id(id), channel: Box::new(channel), expected: None };
     case.says(set("loud", Channel { severity_min: Severity::Critical, ..channel() })).unwrap();
     case.says(set("off", Channel { enabled: false, ..channel() })).unwrap();
     case.change("projection-lag", |rule| rule.hold_seconds = 0);
@@ -263,7 +264,9 @@ fn a_channel_hears_what_it_wants_and_only_from_rules_that_tell_it() {
 fn a_delivery_reads_as_it_is_written_and_has_an_id_of_its_own() {
     let desk = crate::sample::desk_id();
     let mut ids = std::collections::BTreeSet::new();
-    for (alert, edge, channel) in [(1, Edge::Raised, "a"), (1, Edge::Cleared, "a"), (1, Edge::Raised, "b"), (11, Edge::Raised, "a")] {
+    for (alert, edge, channel) in
+        [(1, Edge::Raised, "a"), (1, Edge::Cleared, "a"), (1, Edge::Raised, "b"), (11, Edge::Raised, "a")]
+    {
         let id = DeliveryId { alert: Position(alert), edge, channel: channel_id(channel) };
         assert_eq!(id.to_string().parse(), Ok(id.clone()));
         assert!(ids.insert(id.webhook_id(desk)));
