@@ -548,3 +548,27 @@ fn a_mail_is_handed_to_a_mail_server() {
     drop(mails);
     desk.stop();
 }
+
+/// The secret of a channel goes where the log goes, and its loss is noticed.
+#[test]
+fn the_secret_of_a_channel_moves_with_the_log_and_is_missed_where_it_is_gone() {
+    let temp = tempfile::tempdir().unwrap();
+    let (from, to) = (temp.path().join("from"), temp.path().join("to"));
+    let (desk, admin) = desk(&from);
+    channel(&admin, "http://127.0.0.1:9/hook", 1);
+    desk.stop();
+    let secrets = |dir: &Path| -> u32 {
+        let vault = rusqlite::Connection::open(dir.join("tidehelm.db")).unwrap();
+        vault.query_row("SELECT count(*) FROM vault WHERE kind = 'channel_secret'", [], |row| row.get(0)).unwrap()
+    };
+    let (code, said) = run(tidehelm().args(["migrate", "--data"]).arg(&from).arg("--to").arg(&to));
+    assert_eq!(code, 0, "{said}");
+    assert_eq!((secrets(&from), secrets(&to)), (1, 1));
+    let verify = |dir: &Path| run(tidehelm().args(["verify", "--data"]).arg(dir));
+    assert_eq!(verify(&to).0, 0);
+    let vault = rusqlite::Connection::open(to.join("tidehelm.db")).unwrap();
+    assert_eq!(vault.execute("DELETE FROM vault WHERE kind = 'channel_secret'", []).unwrap(), 1);
+    drop(vault);
+    let (code, said) = verify(&to);
+    assert!(code == 6 && said.contains("the channel ops of alerts"), "{code} {said}");
+}

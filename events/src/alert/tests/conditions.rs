@@ -40,6 +40,8 @@ fn master_lost(case: &mut Case) {
     lost(case, &master);
     told(case, &slave(), Of::Link { master: account_id("M_1"), enabled: true, settings: Box::default() });
     case.change("account-offline", |rule| rule.enabled = false);
+    // Its silence is as long as that by the time it is known.
+    case.change("terminal-lost", |rule| rule.hold_seconds = 120);
 }
 
 fn endpoint(case: &mut Case) {
@@ -68,7 +70,7 @@ const ROWS: &[Row] = &[
         120,
         |case| told(case, &slave(), Of::SetIntent { enabled: false }),
     ),
-    ("terminal-lost", "master/M_1", master_lost, 30, |case| {
+    ("terminal-lost", "master/M_1", master_lost, 120, |case| {
         told(case, &StreamId::master(&account_id("M_1")), Of::Heartbeat(sample::heartbeat(true)));
     }),
     (
