@@ -314,13 +314,14 @@ mod tests {
     #[test]
     fn what_the_log_keeps_for_ever_is_told_by_itself_and_a_heartbeat_is_not() {
         for event in sample::events() {
-            let word = match event.kind().name {
-                "signal_taken" => "signal_received",
-                "copy_decided" => "copy_decided",
-                "order_answered" => "order_result",
-                _ => "event",
+            let told = match event.kind().name {
+                "signal_taken" => (Topic::Events, "signal_received"),
+                "copy_decided" => (Topic::Events, "copy_decided"),
+                "order_answered" => (Topic::Events, "order_result"),
+                name if name.starts_with("alert_") => (Topic::Alerts, name),
+                _ => (Topic::Events, "event"),
             };
-            let expected = (event.class() == Class::Business).then_some((Topic::Events, word));
+            let expected = (event.class() == Class::Business).then_some(told);
             assert_eq!(happening(&event), expected, "{event:?}");
         }
     }
