@@ -78,7 +78,7 @@ fn disk(name: &str, path: &Path) -> Option<Disk> {
     let found = rustix::fs::statvfs(path).ok()?;
     let (all, free) = (found.f_blocks.saturating_sub(found.f_bfree).saturating_add(found.f_bavail), found.f_bavail);
     let percent = (u128::from(free) * 100).checked_div(u128::from(all))?;
-    let free_mib = u64::try_from(u128::from(free) * u128::from(found.f_frsize) >> 20).unwrap_or(u64::MAX);
+    let free_mib = u64::try_from((u128::from(free) * u128::from(found.f_frsize)) >> 20).unwrap_or(u64::MAX);
     Some(Disk { name: name.into(), free_percent: u8::try_from(percent).unwrap_or(100), free_mib })
 }
 

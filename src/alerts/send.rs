@@ -102,7 +102,11 @@ fn judged(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>, secret:
     let hidden = |text: &str| if secret.is_empty() { text.to_string() } else { text.replace(secret, "…") };
     let mut answer = answer.map_err(|error| {
         let hopeless = matches!(error, ureq::Error::BadUri(_));
-        Failed { hopeless, why: hidden(&error.to_string()) }
+        let why = match &error {
+            ureq::Error::Other(why) => why.to_string(),
+            other => other.to_string(),
+        };
+        Failed { hopeless, why: hidden(&why) }
     })?;
     let status = answer.status().as_u16();
     if (200..300).contains(&status) {

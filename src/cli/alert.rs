@@ -8,6 +8,7 @@ use crate::config::Millis;
 use crate::source::Server;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use tidehelm_events::time::Timestamp;
 
 #[derive(Args)]
 #[command(
@@ -233,7 +234,7 @@ impl Alert {
             }
             What::Mute { rule, subject, time, reason } => {
                 let wish = json!({"rule": rule, "subject": subject, "seconds": time.get() / 1000, "reason": reason});
-                one(&server.send("POST", "/api/alerts/mutes", Some(&wish))?, MUTES, shared)
+                one(&readable(server.send("POST", "/api/alerts/mutes", Some(&wish))?, shared), MUTES, shared)
             }
             What::Unmute { id } => {
                 server.send("DELETE", &format!("/api/alerts/mutes/{id}"), None)?;
@@ -337,8 +338,19 @@ fn parsed(text: &str) -> Result<Value, CliError> {
 
 fn list(server: &Server, path: &str, field: &str, columns: &[Column], shared: &Shared) -> Done {
     let found: Value = server.get(path)?;
-    print(&mut std::io::stdout(), shared.output, columns, &array(&found[field]))?;
+    let rows: Vec<Value> = array(&found[field]).into_iter().map(|row| readable(row, shared)).collect();
+    print(&mut std::io::stdout(), shared.output, columns, &rows)?;
     Ok(Exit::Ok)
+}
+
+/// Times as people read them.
+fn readable(mut row: Value, shared: &Shared) -> Value {
+    if shared.output != Output::Json
+        && let Some(until) = row["until"].as_i64()
+    {
+        row["until"] = Timestamp(until).to_string().into();
+    }
+    row
 }
 
 fn one(record: &Value, columns: &[Column], shared: &Shared) -> Done {

@@ -46,8 +46,11 @@ pub struct Disk {
 #[derive(Debug, Clone, Default)]
 pub struct Watch {
     since: BTreeMap<(RuleId, Subject), Timestamp>,
-    samples: VecDeque<(Timestamp, BTreeMap<EndpointId, (u64, u64)>)>,
+    samples: VecDeque<(Timestamp, Counts)>,
 }
+
+/// Failed and all requests of each endpoint.
+type Counts = BTreeMap<EndpointId, (u64, u64)>;
 
 /// A condition that holds.
 struct Holding {

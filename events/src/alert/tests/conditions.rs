@@ -165,7 +165,7 @@ fn each_rule_is_raised_when_its_time_is_over_and_cleared_when_it_does_not_hold()
             case.passes(35);
         }
         case.looks();
-        assert_eq!(case.raised(), [raised.clone()], "{raised}");
+        assert_eq!(case.raised(), std::slice::from_ref(&raised), "{raised}");
         assert_eq!(case.outbox(), ["raised.ops"], "{raised}");
         case.passes(1);
         assert_eq!(case.looks(), [""; 0], "{raised} is raised again");
