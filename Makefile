@@ -21,12 +21,12 @@ demo: ## the same with made-up terminals and venues, to look around
 	cargo run --release --locked -- demo $(ARGS)
 
 test: ## the whole truth: format, lints, licences, web, every test, the API document
-	@scripts/setup.sh rust cc cmake node nextest deny postgres python
+	@scripts/setup.sh rust cc cmake node nextest deny postgres python systemd
 	cargo fmt --all --check
 	cargo deny check licenses bans sources
 	scripts/web.sh check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	scripts/postgres.sh cargo nextest run --locked --workspace
+	TIDEHELM_TEST_SYSTEMD=1 scripts/postgres.sh cargo nextest run --locked --workspace
 	cargo test --locked --workspace --doc
 	scripts/openapi.sh
 

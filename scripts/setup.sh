@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a target needs and says what and why; quiet and quick when everything is there.
 #
-#   scripts/setup.sh THING…     THING is one of: rust cc cmake node nextest deny postgres python chromium
+#   scripts/setup.sh THING…     THING is one of: rust cc cmake node nextest deny postgres python systemd chromium
 #
 # System packages come from Debian (root, or a user with sudo); cargo's helpers go to .tools/ in the
 # checkout. Nothing that is present is replaced, and a Debian index is fetched only if something is missing.
@@ -36,8 +36,9 @@ thing() {
     deny) cargo_tool cargo-deny "$DENY" 'checks licences, bans and sources' ;;
     postgres) server_binaries || want 'a throw-away PostgreSQL for the tests' postgresql ;;
     python) pythonic || want 'the sample terminal and tests against another NNG' python3 python3-venv ;;
+    systemd) has systemd-analyze || want 'checks the unit of the service; nothing of it is started' systemd ;;
     chromium) has chromium || has google-chrome || want 'the browser for the web tests' chromium ;;
-    *) fail "unknown thing '$1'; known: rust cc cmake node nextest deny postgres python chromium" ;;
+    *) fail "unknown thing '$1'; known: rust cc cmake node nextest deny postgres python systemd chromium" ;;
     esac
 }
 
@@ -96,6 +97,6 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; elif has sudo; then sudo "$@"; else return 1; fi
 }
 
-[ $# -gt 0 ] || fail 'say what is needed: rust cc cmake node nextest deny postgres python chromium'
+[ $# -gt 0 ] || fail 'say what is needed: rust cc cmake node nextest deny postgres python systemd chromium'
 for wanted in "$@"; do thing "$wanted"; done
 install_packages

@@ -4,6 +4,7 @@ pub mod output;
 pub mod progress;
 pub mod time;
 
+mod alert;
 mod backup;
 mod config;
 mod demo;
@@ -135,6 +136,8 @@ enum Command {
     Group(groups::Group),
     /// Members of trade groups: slaves that copy a master
     Member(groups::Member),
+    /// What is raised, who hears of it, and whether they did
+    Alert(alert::Alert),
     /// People who may use the desk
     User(people::User),
     /// Keys for programs
@@ -189,6 +192,7 @@ fn run(cli: Cli) -> Done {
         Command::Snapshot(command) => command.run(&cli.shared),
         Command::Group(command) => command.run(&cli.shared),
         Command::Member(command) => command.run(&cli.shared),
+        Command::Alert(command) => command.run(&cli.shared),
         Command::User(command) => command.run(&cli.shared),
         Command::Token(command) => command.run(&cli.shared),
         Command::Ea(command) => command.run(&cli.shared),

@@ -37,6 +37,7 @@ pub struct Config {
     pub actors: Actors,
     pub retention: Retention,
     pub snapshots: Snapshots,
+    pub alerts: Alerts,
     pub log: Log,
     pub desk: Desk,
 }
@@ -126,6 +127,15 @@ pub struct Snapshots {
     pub every: Millis,
     pub keep_hourly: usize,
     pub keep_daily: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alerts {
+    pub look_every: Millis,
+    pub allow_private: bool,
+    pub send_timeout: Millis,
+    pub backup_dir: PathBuf,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

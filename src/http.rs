@@ -1,6 +1,7 @@
 //! The desk over HTTP: one file per resource, each handler a few lines between the request and the desk.
 
 pub mod accounts;
+pub mod alerts;
 pub mod auth;
 pub mod connections;
 pub mod copying;
@@ -173,6 +174,25 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(ea::pair)
                 .service(ea::keys)
                 .service(ea::revoke_key)
+                .service(alerts::list)
+                .service(alerts::list_rules)
+                .service(alerts::one_rule)
+                .service(alerts::set_rule)
+                .service(alerts::remove_rule)
+                .service(alerts::list_mutes)
+                .service(alerts::add_mute)
+                .service(alerts::remove_mute)
+                .service(alerts::list_channels)
+                .service(alerts::one_channel)
+                .service(alerts::set_channel)
+                .service(alerts::remove_channel)
+                .service(alerts::test_channel)
+                .service(alerts::list_deliveries)
+                .service(alerts::list_dead)
+                .service(alerts::replay_all)
+                .service(alerts::replay)
+                .service(alerts::one)
+                .service(alerts::acknowledge)
                 .service(secrets::status)
                 .service(secrets::rotate)
                 .service(ops::config)
@@ -408,6 +428,10 @@ impl<'a> Wish<'a> {
     }
     pub fn account(to: StreamId, command: tidehelm_events::account::Command, body: &'a [u8]) -> Self {
         Wish { to, command: Command::Account(command), body, own_version: false, seen: None }
+    }
+    /// Each of its commands says itself which version it is for.
+    pub fn alerts(command: tidehelm_events::alert::Command, body: &'a [u8]) -> Self {
+        Wish { to: StreamId::Alerts, command: Command::Alerts(command), body, own_version: true, seen: None }
     }
     pub fn with_its_own_version(self) -> Self {
         Wish { own_version: true, ..self }

@@ -25,6 +25,7 @@ use tidehelm_actors::port::LogFault;
 use tidehelm_events::desk::{self, Desk};
 use tidehelm_events::id::CredentialId;
 use tokio::sync::{Mutex, Semaphore};
+use zeroize::Zeroizing;
 
 /// Shortest password. Length is what makes one strong.
 pub const PASSWORD_MIN: usize = 10;
@@ -42,6 +43,8 @@ pub enum KeyError {
     Row { key: CredentialId, source: SealError },
     #[error("nothing is sealed, so that there is no master key yet")]
     NothingSealed,
+    #[error("a secret of a channel is no text")]
+    NoText,
     #[error(transparent)]
     Store(#[from] LogFault),
 }
@@ -61,6 +64,8 @@ pub enum Kind {
     Invite,
     Pairing,
     TerminalKey,
+    /// Of a channel of alerts: the key of a webhook, the token of a bot, a password.
+    ChannelSecret,
 }
 
 impl Kind {
@@ -72,12 +77,13 @@ impl Kind {
             Kind::Invite => "invite",
             Kind::Pairing => "pairing",
             Kind::TerminalKey => "terminal_key",
+            Kind::ChannelSecret => "channel_secret",
         }
     }
 
     /// True of what is not a hash, but sealed, since it must be usable again.
     fn is_sealed(kind: &str) -> bool {
-        kind == Kind::TerminalKey.as_str()
+        [Kind::TerminalKey, Kind::ChannelSecret].iter().any(|sealed| sealed.as_str() == kind)
     }
 }
 
@@ -228,6 +234,35 @@ impl Keys {
         Ok((id, secret))
     }
 
+    /// Seals what a channel of alerts needs. It counts once the log says so.
+    pub async fn seal_channel(&self, plain: &str) -> Result<CredentialId, KeyError> {
+        let id = CredentialId(ambient::uuid());
+        let mut vault = self.vault.lock().await;
+        let (kind, master) = (Kind::ChannelSecret.as_str(), self.master_for_new().await?);
+        let bytes = master.seal_bytes(plain.as_bytes(), id, kind);
+        vault.put_secret(id, &Secret { kind: kind.into(), bytes, created_at: ambient::wall() }).await?;
+        Ok(id)
+    }
+
+    /// What [`Keys::seal_channel`] sealed.
+    pub async fn open_channel(&self, id: CredentialId) -> Result<Zeroizing<String>, KeyError> {
+        let kind = Kind::ChannelSecret.as_str();
+        let row = self.reader.secret(id).await?.filter(|row| row.kind == kind).ok_or(SealError::Absent)?;
+        let plain = self.master.ring().open_bytes(&row.bytes, id, kind)?;
+        String::from_utf8(plain.to_vec()).map(Zeroizing::new).map_err(|_| KeyError::NoText)
+    }
+
+    /// Destroys secrets of channels that the log does not know, which a crash left in the vault.
+    pub async fn sweep_channels(&self, known: &BTreeSet<CredentialId>) -> Result<(), LogFault> {
+        let secrets = self.reader.secrets().await?.into_iter();
+        for (id, _) in secrets.filter(|(_, secret)| secret.kind == Kind::ChannelSecret.as_str()) {
+            if !known.contains(&id) {
+                self.destroy(id).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The master key, so that a key can be sealed. Made now only if nothing is sealed yet: a lost one is not replaced silently.
     pub async fn master_for_new(&self) -> Result<MasterKey, KeyError> {
         match self.master.current() {
@@ -246,8 +281,9 @@ impl Keys {
         };
         let (mut ring, count) = (self.master.ring(), rows.len());
         for (id, row) in rows {
-            let secret = ring.open(&row.bytes, id, &row.kind).map_err(|source| KeyError::Row { key: id, source })?;
-            let bytes = master.seal(&secret, id, &row.kind);
+            let opened = ring.open_bytes(&row.bytes, id, &row.kind);
+            let secret = opened.map_err(|source| KeyError::Row { key: id, source })?;
+            let bytes = master.seal_bytes(&secret, id, &row.kind);
             vault.put_secret(id, &Secret { bytes, ..row }).await?;
         }
         let kept = self.master.finish_rotation()?;
@@ -270,7 +306,9 @@ impl Keys {
         self.put(id, kind, blake3::hash(&secret).as_bytes().to_vec()).await?;
         let prefix = match kind {
             Kind::Token => "thk_",
-            Kind::Password | Kind::Session | Kind::Invite | Kind::Pairing | Kind::TerminalKey => "",
+            Kind::Password | Kind::Session | Kind::Invite | Kind::Pairing | Kind::TerminalKey | Kind::ChannelSecret => {
+                ""
+            }
         };
         let mut both = id.0.as_bytes().to_vec();
         both.extend_from_slice(&secret);
@@ -367,7 +405,7 @@ pub async fn survey(reader: &Reader, master: &MasterFile) -> Result<Survey, LogF
     for (id, row) in &rows {
         let with = seal::sealed_with(&row.bytes).map_or_else(|_| "unknown".into(), |with| with.to_string());
         *sealed_with.entry(with).or_default() += 1;
-        if let Err(why) = ring.open(&row.bytes, *id, &row.kind) {
+        if let Err(why) = ring.open_bytes(&row.bytes, *id, &row.kind) {
             unreadable += 1;
             reasons.insert(why.to_string());
         }

@@ -1,5 +1,6 @@
 //! How does it touch the world?
 
+pub mod alerts;
 pub mod ambient;
 pub mod cli;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod import;
 pub mod keys;
 pub mod migrate;
 pub mod nng;
+pub mod notify;
 pub mod offline;
 pub mod pairing;
 pub mod replay;

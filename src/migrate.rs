@@ -92,8 +92,7 @@ async fn check(
 ) -> Result<(), MigrateError> {
     let folded = |error: &dyn std::fmt::Display| MigrateError::Unfoldable(error.to_string());
     let (original, _) = restore(source, Position(u64::MAX), &[]).await.map_err(|error| folded(&error))?;
-    let desk = original.fold.truth.desk().cloned().unwrap_or_default();
-    for (id, _, _) in credentials(&desk) {
+    for (id, _, _) in credentials(&original.fold.truth) {
         match reader.secret(id).await? {
             Some(secret) => {
                 target.put_secret(id, &secret).await?;

@@ -148,20 +148,25 @@ impl MasterKey {
 
     /// Seals a key for one row of the vault: in another row it cannot be opened.
     pub fn seal(&self, secret: &KeyBytes, row: CredentialId, kind: &str) -> Vec<u8> {
+        self.seal_bytes(secret.expose(), row, kind)
+    }
+
+    /// The same for a secret of any length.
+    pub fn seal_bytes(&self, secret: &[u8], row: CredentialId, kind: &str) -> Vec<u8> {
         let nonce: [u8; NONCE_BYTES] = ambient::random();
         let bound = bound(self.id, row, kind);
-        let payload = Payload { msg: secret.expose(), aad: &bound };
+        let payload = Payload { msg: secret, aad: &bound };
         let Ok(sealed) = self.cipher().encrypt(&XNonce::from(nonce), payload) else {
-            unreachable!("32 bytes are not too long to be sealed");
+            unreachable!("no secret is too long to be sealed");
         };
         [&[XCHACHA][..], &self.id.0, &nonce, &sealed].concat()
     }
 
-    fn open(&self, sealed: &Sealed<'_>, row: CredentialId, kind: &str) -> Result<KeyBytes, SealError> {
+    fn open(&self, sealed: &Sealed<'_>, row: CredentialId, kind: &str) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let bound = bound(self.id, row, kind);
         let payload = Payload { msg: sealed.rest, aad: &bound };
         let opened = self.cipher().decrypt(&XNonce::from(sealed.nonce), payload).map(Zeroizing::new);
-        opened.ok().and_then(|bytes| KeyBytes::from_slice(&bytes)).ok_or(SealError::Broken(self.id))
+        opened.map_err(|_| SealError::Broken(self.id))
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -301,8 +306,14 @@ pub struct Ring<'a> {
 }
 
 impl Ring<'_> {
-    /// Opens a sealed value, with a key that was rotated away if need be.
+    /// Opens a sealed key, with a master key that was rotated away if need be.
     pub fn open(&mut self, bytes: &[u8], row: CredentialId, kind: &str) -> Result<KeyBytes, SealError> {
+        let opened = self.open_bytes(bytes, row, kind)?;
+        KeyBytes::from_slice(&opened).ok_or(SealError::Unsealed)
+    }
+
+    /// The same for a secret of any length.
+    pub fn open_bytes(&mut self, bytes: &[u8], row: CredentialId, kind: &str) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let sealed = Sealed::read(bytes)?;
         if !self.known.contains_key(&sealed.id) {
             self.known.insert(sealed.id, self.file.find(sealed.id)?);

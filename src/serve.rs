@@ -7,6 +7,7 @@ use crate::emergency::{Emergency, FileError};
 use crate::history::{History, Known};
 use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
 use crate::keys::{Keys, Kind};
+use crate::notify::Notify;
 use crate::pairing::Pairings;
 use crate::seal::MasterFile;
 use crate::store::{Mode, Store, StoreConfig};
@@ -85,7 +86,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let app_name = config.desk.name.clone();
     let keys = Arc::new(Keys::load(store.twin(), MasterFile::of(&config)?, &desk).await?);
     let history_store = store.twin();
-    let (retention_store, table_store) = (store.twin(), store.twin());
+    let (retention_store, table_store, alert_store) = (store.twin(), store.twin(), store.twin());
     let asked_store = store.twin();
     let clock = Arc::new(DeskClock::default());
     let emergency = Emergency::open(&config.emergency_log(), restored.fold.truth.desk_id(), clock.now());
@@ -144,9 +145,15 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         actix::spawn(crate::tables::keep(app.clone(), table_store)),
         actix::spawn(crate::pairing::keep(host.clone(), app.keys.clone())),
         actix::spawn(terminals::feed::keep(app.clone(), sockets.clone())),
+        actix::spawn(crate::alerts::keep(app.clone(), alert_store)),
+        actix::spawn(crate::alerts::outbox::keep(app.clone())),
     ];
+    let notify = Arc::new(Notify::from_environment());
+    actix::spawn(notify.clone().keep(host.gauges.clone(), app.config.actors.timeout_tick.into()));
     let serving = actix::spawn(server);
+    notify.say(&format!("READY=1\nSTATUS=serving at {scheme}://{address}"));
     let why = wait_for_signal().await;
+    notify.say("STOPPING=1\nSTATUS=finishing what was accepted");
     tracing::info!(why, "stopping: finishing what was accepted");
     let _ = stop.send(true);
     handle.stop(true).await;

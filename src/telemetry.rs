@@ -10,7 +10,9 @@ use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidehelm_actors::desk::{Gauges, Health, Histogram};
 use tidehelm_actors::evaluations::{Evaluations, Source};
-use tidehelm_events::id::Role;
+use tidehelm_events::alert::{Alerts, Severity};
+use tidehelm_events::id::{Position, Role};
+use tidehelm_events::view::Fold;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging to standard error, once per process.
@@ -151,6 +153,16 @@ impl Line {
         Line { name, kind: "counter", help, values: values.into_iter().map(labelled).collect() }
     }
 
+    /// One gauge for each value of a label.
+    pub fn gauges<'a>(
+        name: &'static str,
+        help: &'static str,
+        label: &str,
+        values: impl IntoIterator<Item = (&'a str, u64)>,
+    ) -> Self {
+        Line { kind: "gauge", ..Line::counters(name, help, label, values) }
+    }
+
     fn write(&self, text: &mut String) {
         use std::fmt::Write;
         let _ = writeln!(text, "# HELP {} {}\n# TYPE {} {}", self.name, self.help, self.name, self.kind);
@@ -204,6 +216,35 @@ pub fn desk_lines(gauges: &Gauges) -> Vec<Line> {
             1e-6,
         ),
         histogram("tidehelm_commit_events", "Events in a commit", &gauges.commit_events, 1.0),
+    ]
+}
+
+/// What is raised and what is told of it. No subject is named.
+pub fn alert_lines(fold: &Fold) -> Vec<Line> {
+    let unused = Alerts::default();
+    let alerts = fold.truth.alerts().unwrap_or(&unused);
+    let tally = &alerts.tally;
+    let open = |severity| {
+        let open = |(_, _, at): (_, _, Position)| alerts.alerts.get(&at).is_some_and(|it| it.severity == severity);
+        alerts.raised().filter(|raised| open(*raised)).count() as u64
+    };
+    vec![
+        Line::gauges(
+            "tidehelm_alerts_raised",
+            "Alerts that are raised now",
+            "severity",
+            Severity::ALL.map(|severity| (severity.as_str(), open(severity))),
+        ),
+        Line::counter("tidehelm_alerts_raised_total", "Alerts that were raised since the log began", tally.raised),
+        Line::counter("tidehelm_alerts_cleared_total", "Of them: those that were cleared", tally.cleared),
+        Line::counters(
+            "tidehelm_alert_deliveries_total",
+            "Tries to hand a message over since the log began, by what became of them",
+            "outcome",
+            [("delivered", tally.delivered), ("failed", tally.failed), ("given_up", tally.given_up)],
+        ),
+        Line::gauge("tidehelm_alert_outbox", "Messages on their way", alerts.outbox.len() as f64),
+        Line::gauge("tidehelm_alert_dead", "Messages that were given up", alerts.dead.len() as f64),
     ]
 }
 

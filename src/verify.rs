@@ -30,7 +30,7 @@ use tidehelm_events::envelope::Record;
 use tidehelm_events::event::Event;
 use tidehelm_events::id::{CredentialId, DeskId, Position, StreamId, StreamNo, Version};
 use tidehelm_events::time::Timestamp;
-use tidehelm_events::truth;
+use tidehelm_events::truth::{self, Truth};
 use tidehelm_events::view::Fold;
 
 const PIECE: usize = 256;
@@ -549,8 +549,8 @@ impl Verifier {
             let restored = fold.finish();
             self.report.state_hash = Some(restored.fold.truth.hash().to_string());
             self.report.reactions_owed = restored.debts.len() as u64;
-            if let (Some(reader), Some(desk)) = (&self.reader, restored.fold.truth.desk()) {
-                check_vault(reader, desk, self.head.position, &mut self.report).await;
+            if let Some(reader) = &self.reader {
+                check_vault(reader, &restored.fold.truth, self.head.position, &mut self.report).await;
             }
         }
         if let Some(reader) = &self.reader
@@ -608,6 +608,7 @@ fn belongs(stream: &StreamId, event: &Event) -> bool {
         Event::Account(_) => matches!(stream, StreamId::Account(..)),
         Event::Desk(_) => *stream == StreamId::Desk,
         Event::Endpoint(event) => event.belongs_to(stream),
+        Event::Alert(_) => *stream == StreamId::Alerts,
         Event::Answered(_) | Event::Unknown(_) => true,
     }
 }
@@ -625,9 +626,9 @@ fn whole(saved: &Saved) -> Result<Fold, String> {
 }
 
 /// Every credential that the desk counts on must be in the vault.
-async fn check_vault(reader: &Reader, desk: &Desk, at: Position, report: &mut Report) {
+async fn check_vault(reader: &Reader, truth: &Truth, at: Position, report: &mut Report) {
     let mut missing = Vec::new();
-    for (id, kind, whose) in credentials(desk) {
+    for (id, kind, whose) in credentials(truth) {
         match reader.secret(id).await {
             Ok(Some(secret)) if secret.kind == kind => report.credentials += 1,
             Ok(Some(secret)) => {
@@ -651,7 +652,17 @@ async fn check_vault(reader: &Reader, desk: &Desk, at: Position, report: &mut Re
 }
 
 /// Every secret that the desk counts on: its id, its kind, and whose it is.
-pub fn credentials(desk: &Desk) -> Vec<(CredentialId, &'static str, String)> {
+pub fn credentials(truth: &Truth) -> Vec<(CredentialId, &'static str, String)> {
+    let channels = truth.alerts().into_iter().flat_map(|alerts| &alerts.channels);
+    let channels = channels.filter_map(|(id, channel)| {
+        Some((channel.is.secret?, "channel_secret", format!("the channel {id} of alerts")))
+    });
+    let mut all = truth.desk().map(of_desk).unwrap_or_default();
+    all.extend(channels);
+    all
+}
+
+fn of_desk(desk: &Desk) -> Vec<(CredentialId, &'static str, String)> {
     let users = desk.users.iter().map(|(name, user)| (user.credential, "password", format!("user {name}")));
     let invites = desk.invites.iter().map(|(id, invite)| (*id, "invite", format!("the invitation of {}", invite.name)));
     let sessions = desk.sessions.iter().map(|(id, session)| (*id, "session", format!("a session of {}", session.name)));

@@ -83,6 +83,8 @@ pub struct Gauges {
     /// The last durable position, whether or not the read models show it yet.
     pub durable: AtomicU64,
     pub accounts: AtomicU64,
+    /// Grows with every tick of the desk's clock: a desk that does not work off its mailbox stands still here.
+    pub ticks: AtomicU64,
 }
 
 /// Counts by powers of two.
@@ -315,7 +317,7 @@ impl Handler<Deliver> for DeskActor {
 
     fn handle(&mut self, deliver: Deliver, _: &mut Context<Self>) {
         match &deliver.order.to {
-            StreamId::Desk | StreamId::Endpoint(_) | StreamId::Proxy => {
+            StreamId::Desk | StreamId::Endpoint(_) | StreamId::Proxy | StreamId::Alerts => {
                 self.shard.submit(deliver.order, deliver.ticket)
             }
             account @ StreamId::Account(..) => {
@@ -402,6 +404,7 @@ impl DeskActor {
     }
 
     fn ticked(&mut self, context: &mut Context<Self>) {
+        self.gauges.ticks.fetch_add(1, Ordering::Relaxed);
         if let Some(by) = self.shard.clock.step() {
             tracing::warn!(by_ms = by.0 / 1000, "the machine's clock was set; accounts get a new grace period");
             let note = events::Command::NoteClockStep(events::ClockStepped { by });

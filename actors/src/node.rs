@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 use tidehelm_events::account;
+use tidehelm_events::alert::{self, Alerts};
 use tidehelm_events::answer::{Answer, BodyHash, Denial, Known, Status};
 use tidehelm_events::desk::{self, Desk};
 use tidehelm_events::endpoint::{self, Endpoint, Proxy};
@@ -46,6 +47,7 @@ pub enum Command {
     Account(account::Command),
     Endpoint(endpoint::Command),
     Proxy(endpoint::ProxyCommand),
+    Alerts(alert::Command),
 }
 
 /// What an order comes to. Nothing has happened yet.
@@ -161,6 +163,12 @@ fn decide(
             let decided = truth.proxy().unwrap_or(&new).decide(command.clone(), seen);
             let Decision { events, effects } = decided.map_err(|refusal| refusal.denial())?;
             Ok((events.into_iter().map(Event::Endpoint).collect(), effects))
+        }
+        (StreamId::Alerts, Command::Alerts(command)) => {
+            let new = Alerts::default();
+            let decided = truth.alerts().unwrap_or(&new).decide(command.clone(), seen);
+            let Decision { events, effects } = decided.map_err(|refusal| refusal.denial())?;
+            Ok((events.into_iter().map(Event::Alert).collect(), effects))
         }
         (to, _) => unreachable!("a command for {to} that is of another kind of stream"),
     }

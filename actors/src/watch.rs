@@ -65,6 +65,6 @@ fn deadline(truth: &Truth, stream: StreamNo) -> Option<Timestamp> {
     let desk = truth.desk()?;
     match &truth.slot(stream)?.state {
         State::Account(account) => account.deadline(desk.listening_since, desk.settings.timeout()),
-        State::Desk(_) | State::Endpoint(_) | State::Proxy(_) => None,
+        State::Desk(_) | State::Endpoint(_) | State::Proxy(_) | State::Alerts(_) => None,
     }
 }

@@ -1,6 +1,7 @@
 //! Every kind of event with its number, name, schema and class, and how each becomes bytes and JSON.
 
 use crate::account;
+use crate::alert;
 use crate::answer::Answered;
 use crate::codec::{self, CodecError};
 use crate::desk;
@@ -76,6 +77,7 @@ pub enum Event {
     Account(account::Event),
     /// Of an endpoint, or of the proxy as a whole.
     Endpoint(endpoint::Event),
+    Alert(alert::Event),
     /// Of a kind or schema that this build does not know: carried, never lost.
     Unknown(Unknown),
 }
@@ -102,6 +104,7 @@ impl Event {
         kinds.extend_from_slice(desk::Event::KINDS);
         kinds.extend_from_slice(account::Event::KINDS);
         kinds.extend_from_slice(endpoint::Event::KINDS);
+        kinds.extend_from_slice(alert::Event::KINDS);
         kinds.sort_by_key(|kind| kind.number);
         kinds
     }
@@ -112,6 +115,7 @@ impl Event {
             Event::Desk(event) => event.kind(),
             Event::Account(event) => event.kind(),
             Event::Endpoint(event) => event.kind(),
+            Event::Alert(event) => event.kind(),
             Event::Unknown(unknown) => Kind {
                 number: unknown.number,
                 name: "unknown",
@@ -132,6 +136,7 @@ impl Event {
             Event::Desk(event) => event.encode(out),
             Event::Account(event) => event.encode(out),
             Event::Endpoint(event) => event.encode(out),
+            Event::Alert(event) => event.encode(out),
             Event::Unknown(unknown) => out.extend_from_slice(&unknown.bytes),
         }
     }
@@ -142,6 +147,9 @@ impl Event {
         }
         if let Some(event) = endpoint::Event::decode(number, schema, bytes) {
             return event.map(Event::Endpoint);
+        }
+        if let Some(event) = alert::Event::decode(number, schema, bytes) {
+            return event.map(Event::Alert);
         }
         if (number, schema) == (ANSWERED.number, ANSWERED.schema) {
             return codec::read(bytes).map(Event::Answered);
@@ -158,6 +166,7 @@ impl Event {
             Event::Desk(event) => event.to_json(),
             Event::Account(event) => event.to_json(),
             Event::Endpoint(event) => event.to_json(),
+            Event::Alert(event) => event.to_json(),
             Event::Unknown(unknown) => serde_json::json!({
                 "number": unknown.number,
                 "schema": unknown.schema,
@@ -180,6 +189,9 @@ impl Event {
         }
         if let Some(event) = endpoint::Event::from_json(kind, payload) {
             return event.map(Event::Endpoint).map_err(not);
+        }
+        if let Some(event) = alert::Event::from_json(kind, payload) {
+            return event.map(Event::Alert).map_err(not);
         }
         if kind == "unknown" {
             return unknown_from(payload).ok_or_else(|| CodecError::UnknownKind(kind.to_string()));

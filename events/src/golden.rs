@@ -268,6 +268,7 @@ fn small_log() -> Log {
     log.desk(desk::Command::ChangeSettings(desk::Settings { session_hours: 8, ..Default::default() })).unwrap();
     traded(&mut log);
     proxied(&mut log);
+    alarmed(&mut log);
     let cut = desk::TelemetryCut { through: Position(5), base_hash: Hash([0xba; 32]), events: 1 };
     log.desk(desk::Command::NoteCut(cut)).unwrap();
     log.answer(&StreamId::slave(&slave), crate::answer::Answer::Refused(sample::denial()));
@@ -345,6 +346,42 @@ fn proxied(log: &mut Log) {
     log.endpoint(other, Command::Remove).unwrap();
     let refused = RequestFinished { outcome: Outcome::Refused, ..finished(4) };
     log.proxy(ProxyCommand::FinishRequest(Box::new(refused))).unwrap();
+}
+
+/// A rule of one's own, two channels, an alert that is raised, seen and on its way, one that is over, one that nobody hears of, a
+/// message that was given up.
+fn alarmed(log: &mut Log) {
+    use crate::alert::{Command, DeliveryId, Edge, Rule, When};
+    use sample::alert::{channel, channel_id, email, pattern, rule, rule_id, subject};
+    let expected = Some(crate::id::Version(0));
+    for (id, channel) in [("ops", channel()), ("mail", email())] {
+        log.alerts(Command::SetChannel { id: channel_id(id), channel: Box::new(channel), expected }).unwrap();
+    }
+    log.alerts(Command::SetRule { id: rule_id("disk"), rule: Box::new(rule()), expected }).unwrap();
+    let quiet = Rule { when: When::BackupOld, channels: Default::default(), subjects: Default::default(), ..rule() };
+    log.alerts(Command::SetRule { id: rule_id("backup-old"), rule: Box::new(quiet), expected }).unwrap();
+    log.alerts(Command::RemoveRule { id: rule_id("snapshot-old"), expected: None }).unwrap();
+    let (until, reason) = (log.now + Span::hours(1), sample::reason("it is known"));
+    let (of, whom) = (Some(rule_id("backup-old")), Some(pattern("desk/*")));
+    log.alerts(Command::Mute { rule: of, subject: whom, until, reason: reason.clone() }).unwrap();
+    let since = log.now - Span::seconds(60);
+    let mut raise = |rule: &str, about: &str| {
+        let (rule, subject) = (rule_id(rule), subject(about));
+        log.alerts(Command::Raise { rule, subject, detail: "4 % free".into(), since }).unwrap();
+        log.fold.truth.position()
+    };
+    let (first, second) = (raise("disk", "disk/data"), raise("disk", "disk/backup"));
+    raise("backup-old", "desk/backups");
+    raise("desk-stopped", "desk/stop");
+    log.alerts(Command::Acknowledge { alert: second, by: "user:anna".into(), note: Some(reason) }).unwrap();
+    log.alerts(Command::Clear { rule: rule_id("disk"), subject: subject("disk/data") }).unwrap();
+    let of = |alert, edge| DeliveryId { alert, edge, channel: channel_id("ops") };
+    let delivered = Command::Delivered { delivery: of(first, Edge::Raised), took: Span::millis(8), status: Some(200) };
+    log.alerts(delivered).unwrap();
+    for (delivery, hopeless) in [(of(second, Edge::Raised), false), (of(first, Edge::Cleared), true)] {
+        let failed = Command::DeliveryFailed { delivery, why: "answered 503".into(), hopeless, jitter: 500 };
+        log.alerts(failed).unwrap();
+    }
 }
 
 /// A changed layout or meaning of the state that keeps its schema number would read old snapshots wrongly.

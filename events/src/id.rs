@@ -11,7 +11,7 @@ pub enum IdError {
     Account(String),
     #[error("a user name has 1 to 64 characters of a-z 0-9 . _ @ and -, got `{0}`")]
     User(String),
-    #[error("a stream is `desk`, `master/ACCOUNT`, `slave/ACCOUNT`, `endpoint/ID` or `proxy`, got `{0}`")]
+    #[error("a stream is `desk`, `master/ACCOUNT`, `slave/ACCOUNT`, `endpoint/ID`, `proxy` or `alerts`, got `{0}`")]
     Stream(String),
     #[error("a role is `master` or `slave`, got `{0}`")]
     Role(String),
@@ -114,6 +114,8 @@ pub enum StreamId {
     Endpoint(EndpointId),
     /// The proxy as a whole, with the requests that came to no endpoint.
     Proxy,
+    /// Rules, channels, alerts and what is told of them.
+    Alerts,
 }
 
 impl StreamId {
@@ -123,19 +125,20 @@ impl StreamId {
     pub fn slave(account: &AccountId) -> Self {
         StreamId::Account(Role::Slave, account.clone())
     }
-    /// `desk`, `master`, `slave`, `endpoint` or `proxy`: a word for tables and metrics.
+    /// `desk`, `master`, `slave`, `endpoint`, `proxy` or `alerts`: a word for tables and metrics.
     pub fn kind(&self) -> &'static str {
         match self {
             StreamId::Desk => "desk",
             StreamId::Account(role, _) => role.as_str(),
             StreamId::Endpoint(_) => "endpoint",
             StreamId::Proxy => "proxy",
+            StreamId::Alerts => "alerts",
         }
     }
-    /// What distinguishes it among streams of its kind; empty for the desk and the proxy.
+    /// What distinguishes it among streams of its kind; empty where there is only one.
     pub fn key(&self) -> Cow<'_, str> {
         match self {
-            StreamId::Desk | StreamId::Proxy => Cow::Borrowed(""),
+            StreamId::Desk | StreamId::Proxy | StreamId::Alerts => Cow::Borrowed(""),
             StreamId::Account(_, account) => Cow::Borrowed(account.as_str()),
             StreamId::Endpoint(endpoint) => Cow::Owned(endpoint.to_string()),
         }
@@ -149,6 +152,7 @@ impl fmt::Display for StreamId {
             StreamId::Account(role, account) => write!(f, "{}/{account}", role.as_str()),
             StreamId::Endpoint(endpoint) => write!(f, "endpoint/{endpoint}"),
             StreamId::Proxy => f.write_str("proxy"),
+            StreamId::Alerts => f.write_str("alerts"),
         }
     }
 }
@@ -164,6 +168,7 @@ impl std::str::FromStr for StreamId {
         match text.split_once('/') {
             None if text == "desk" => Ok(StreamId::Desk),
             None if text == "proxy" => Ok(StreamId::Proxy),
+            None if text == "alerts" => Ok(StreamId::Alerts),
             Some((role @ ("master" | "slave"), account)) => {
                 Ok(StreamId::Account(role.parse()?, AccountId::new(account)?))
             }
@@ -342,12 +347,14 @@ mod tests {
             ("master/A_1", "master", "A_1"),
             ("slave/A_12", "slave", "A_12"),
             ("proxy", "proxy", ""),
+            ("alerts", "alerts", ""),
             ("endpoint/0e000000-0000-7000-8000-000000000001", "endpoint", "0e000000-0000-7000-8000-000000000001"),
         ] {
             let stream: StreamId = text.parse().unwrap();
             assert_eq!((stream.to_string().as_str(), stream.kind(), stream.key().as_ref()), (text, kind, key));
         }
-        let bad = ["", "desk/", "master", "master/", "owner/A", "slave/a b", "endpoint", "endpoint/7", "proxy/"];
+        let bad =
+            ["", "desk/", "master", "master/", "owner/A", "slave/a b", "endpoint", "endpoint/7", "proxy/", "alerts/"];
         let twice = "endpoint/0E000000-0000-7000-8000-000000000001";
         for bad in bad.into_iter().chain([twice]) {
             assert!(bad.parse::<StreamId>().is_err(), "{bad}");

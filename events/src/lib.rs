@@ -4,10 +4,11 @@
 //! the same bytes on every machine.
 //!
 //! Reading order: the vocabulary (`id`, `money`, `time`, `reason`), the record (`envelope`, `event`, `codec`, `commit`), the
-//! rule of a stream (`stream`), the streams (`desk`, `account`, `endpoint`), all of them together (`truth`, `react`), and what people look
+//! rule of a stream (`stream`), the streams (`desk`, `account`, `endpoint`, `alert`), all of them together (`truth`, `react`), and what people look
 //! at (`view`).
 
 pub mod account;
+pub mod alert;
 pub mod answer;
 pub mod codec;
 pub mod commit;

@@ -1,5 +1,6 @@
 //! Values for tests: one event of every kind, with no two fields alike, so that exchanged fields are seen.
 
+pub mod alert;
 pub mod endpoint;
 pub mod log;
 pub mod trade;
@@ -120,6 +121,7 @@ pub fn events() -> Vec<Event> {
     events.extend(desk_events().into_iter().map(Event::Desk));
     events.extend(account_events().into_iter().map(Event::Account));
     events.extend(endpoint::endpoint_events().into_iter().map(Event::Endpoint));
+    events.extend(alert::alert_events().into_iter().map(Event::Alert));
     events
 }
 
@@ -316,6 +318,7 @@ pub fn words() -> Vec<Word> {
     }
     trade::words(&mut words);
     endpoint::words(&mut words);
+    alert::words(&mut words);
     for decimal in ["0", "-0.01", "123456.789", "0.000000000001", "9223372036854775807"] {
         words.push(word("money", &decimal.parse::<crate::money::Money>().unwrap()));
     }

@@ -1,6 +1,7 @@
 //! All streams together: the fold of the whole log. Live, on replay and in a test it is this one.
 
 use crate::account::{self, Account};
+use crate::alert::Alerts;
 use crate::answer::Answers;
 use crate::codec;
 use crate::commit::Hash;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Schema of [`Truth`]'s bytes: snapshots of another one are not used.
-pub const SCHEMA: u16 = 3;
+pub const SCHEMA: u16 = 4;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Truth {
@@ -50,6 +51,7 @@ pub enum State {
     Account(Box<Account>),
     Endpoint(Box<Endpoint>),
     Proxy(Box<Proxy>),
+    Alerts(Box<Alerts>),
 }
 
 /// The numbers that the log gave to streams.
@@ -150,6 +152,7 @@ impl Slot {
             StreamId::Account(role, account) => State::Account(Box::new(Account::new(*role, account.clone()))),
             StreamId::Endpoint(endpoint) => State::Endpoint(Box::new(Endpoint::new(*endpoint))),
             StreamId::Proxy => State::Proxy(Box::default()),
+            StreamId::Alerts => State::Alerts(Box::default()),
         };
         Slot { version: Version(0), touched: Position(0), answers: Answers::default(), reacted: Position(0), state }
     }
@@ -161,6 +164,7 @@ impl Slot {
             State::Account(account) => account.revision,
             State::Endpoint(endpoint) => endpoint.revision,
             State::Proxy(proxy) => proxy.revision,
+            State::Alerts(alerts) => alerts.revision,
         }
     }
 }
@@ -184,19 +188,19 @@ impl Truth {
     pub fn account(&self, id: &StreamId) -> Option<&Account> {
         match &self.slot_of(id)?.state {
             State::Account(account) => Some(account),
-            State::Desk(_) | State::Endpoint(_) | State::Proxy(_) => None,
+            State::Desk(_) | State::Endpoint(_) | State::Proxy(_) | State::Alerts(_) => None,
         }
     }
     pub fn accounts(&self) -> impl Iterator<Item = (&Slot, &Account)> {
         self.slots.iter().filter_map(|slot| match &slot.state {
             State::Account(account) => Some((slot, account.as_ref())),
-            State::Desk(_) | State::Endpoint(_) | State::Proxy(_) => None,
+            State::Desk(_) | State::Endpoint(_) | State::Proxy(_) | State::Alerts(_) => None,
         })
     }
     pub fn endpoint(&self, id: EndpointId) -> Option<&Endpoint> {
         match &self.slot_of(&StreamId::Endpoint(id))?.state {
             State::Endpoint(endpoint) => Some(endpoint),
-            State::Desk(_) | State::Account(_) | State::Proxy(_) => None,
+            State::Desk(_) | State::Account(_) | State::Proxy(_) | State::Alerts(_) => None,
         }
     }
     /// Those that are there, in the order of their names.
@@ -207,7 +211,14 @@ impl Truth {
     pub fn proxy(&self) -> Option<&Proxy> {
         match &self.slot_of(&StreamId::Proxy)?.state {
             State::Proxy(proxy) => Some(proxy),
-            State::Desk(_) | State::Account(_) | State::Endpoint(_) => None,
+            State::Desk(_) | State::Account(_) | State::Endpoint(_) | State::Alerts(_) => None,
+        }
+    }
+    /// None before anything happened to them: then only the built-in rules are there.
+    pub fn alerts(&self) -> Option<&Alerts> {
+        match &self.slot_of(&StreamId::Alerts)?.state {
+            State::Alerts(alerts) => Some(alerts),
+            State::Desk(_) | State::Account(_) | State::Endpoint(_) | State::Proxy(_) => None,
         }
     }
     /// Names and addresses of the endpoints.
@@ -222,7 +233,7 @@ impl Truth {
         };
         match &slot?.state {
             State::Desk(desk) => Some(desk),
-            State::Account(_) | State::Endpoint(_) | State::Proxy(_) => None,
+            State::Account(_) | State::Endpoint(_) | State::Proxy(_) | State::Alerts(_) => None,
         }
     }
     pub fn desk_id(&self) -> Option<DeskId> {
@@ -347,7 +358,8 @@ impl Truth {
             (State::Proxy(proxy), Event::Endpoint(event)) if event.belongs_to(id) => {
                 proxy.evolve(event, &record.stamp());
             }
-            (_, Event::Desk(_) | Event::Account(_) | Event::Endpoint(_)) => {
+            (State::Alerts(alerts), Event::Alert(event)) => alerts.evolve(event, &record.stamp()),
+            (_, Event::Desk(_) | Event::Account(_) | Event::Endpoint(_) | Event::Alert(_)) => {
                 return Err(Unbelievable::Foreign { position: record.position, stream: id.clone() });
             }
         }
@@ -377,6 +389,7 @@ impl Truth {
             State::Account(account) => crate::event::json(account),
             State::Endpoint(endpoint) => crate::event::json(endpoint),
             State::Proxy(proxy) => crate::event::json(proxy),
+            State::Alerts(alerts) => crate::event::json(alerts),
         };
         Some(serde_json::json!({
             "stream": id.to_string(),

@@ -392,7 +392,7 @@ pub(super) fn say(text: &str) -> Result<(), CliError> {
 pub(super) fn key_error(error: KeyError) -> CliError {
     match error {
         KeyError::PasswordLength => CliError::usage(error.to_string()),
-        KeyError::Hash(_) | KeyError::Store(_) => CliError::failed(error.to_string()),
+        KeyError::Hash(_) | KeyError::Store(_) | KeyError::NoText => CliError::failed(error.to_string()),
         KeyError::NothingSealed => CliError::new(Exit::Conflict, error.to_string()),
         KeyError::Seal(_) | KeyError::Row { .. } => CliError::new(Exit::Blocked, error.to_string()),
     }

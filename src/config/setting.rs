@@ -42,6 +42,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("actors", "How long may queues grow, how fine is time?"),
     ("retention", "When is telemetry cut? Everything else is kept for ever."),
     ("snapshots", "How much must a start read again?"),
+    ("alerts", "How is the desk watched, and where may alerts be sent?"),
     ("log", "What is written to the diagnostic log?"),
     ("desk", "What is this desk called?"),
 ];
@@ -132,6 +133,15 @@ pub const SETTINGS: &[Setting] = &[
         "Snapshots kept, one for each of the last hours. The newest is always kept."),
     setting("snapshots.keep_daily", "30", count(0, 10_000),
         "Snapshots kept, one for each of the last days."),
+
+    setting("alerts.look_every", "1s", duration(Millis::new(50), Millis::minutes(1)),
+        "How often conditions are looked at where nothing happens; what happens is looked at at once."),
+    setting("alerts.allow_private", "false", Kind::Switch,
+        "True if alerts may be sent to addresses of this machine and of private networks."),
+    setting("alerts.send_timeout", "10s", duration(Millis::new(100), Millis::minutes(2)),
+        "How long one try to hand a message over may take."),
+    setting("alerts.backup_dir", "", Kind::PathOrEmpty,
+        "Directory of backups, whose newest entry says when the last one was made. Empty: nobody watches for backups."),
 
     setting("log.format", "auto", Kind::Choice(&["auto", "pretty", "json"]),
         "Form of a log line. Auto: pretty on a terminal, JSON elsewhere."),

@@ -4,7 +4,7 @@ use super::auth::Caller;
 use super::problem::Problem;
 use super::{Answered, Data};
 use crate::store::Sizes;
-use crate::telemetry::{Line, StatusMetrics, desk_lines, evaluation_lines, terminal_lines};
+use crate::telemetry::{Line, StatusMetrics, alert_lines, desk_lines, evaluation_lines, terminal_lines};
 use actix_web::{HttpResponse, get, web};
 use std::sync::atomic::Ordering;
 use tidehelm_actors::desk::Health;
@@ -75,6 +75,7 @@ pub async fn metrics(app: Data) -> Result<HttpResponse, Problem> {
     let (all, shut) = app.keys.terminals.count();
     lines.push(Line::gauge("tidehelm_terminal_keys", "Keys of terminals that are good", all as f64));
     lines.push(Line::gauge("tidehelm_terminal_keys_shut", "Of them, those that cannot be opened", shut as f64));
+    lines.extend(app.host.durable.read(alert_lines));
     lines.extend(evaluation_lines(&status_metrics(&app)));
     lines.extend(terminal_lines(&app.terminals.counters, app.traffic.get().map(AsRef::as_ref)));
     if let Some(sizes) = sizes(&app).await {

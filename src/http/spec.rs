@@ -1,7 +1,8 @@
 //! The OpenAPI document of everything under `/api`.
 
 use super::{
-    accounts, auth, connections, copying, desk, ea, events, frames, groups, live, log, ops, people, secrets, stop, why,
+    accounts, alerts, auth, connections, copying, desk, ea, events, frames, groups, live, log, ops, people, secrets,
+    stop, why,
 };
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
@@ -91,6 +92,25 @@ use utoipa::OpenApi;
         ea::pair,
         ea::keys,
         ea::revoke_key,
+        alerts::list,
+        alerts::one,
+        alerts::acknowledge,
+        alerts::list_rules,
+        alerts::one_rule,
+        alerts::set_rule,
+        alerts::remove_rule,
+        alerts::list_mutes,
+        alerts::add_mute,
+        alerts::remove_mute,
+        alerts::list_channels,
+        alerts::one_channel,
+        alerts::set_channel,
+        alerts::remove_channel,
+        alerts::test_channel,
+        alerts::list_deliveries,
+        alerts::list_dead,
+        alerts::replay_all,
+        alerts::replay,
         secrets::status,
         secrets::rotate
     )

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot do fails it")]
 #![allow(clippy::disallowed_methods, reason = "real processes live in real time")]
 
+mod alerts;
 mod audit;
 mod bad;
 mod client;
 mod clock;
+mod deploy;
 mod desk;
 mod ea;
 mod fleet;

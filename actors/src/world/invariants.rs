@@ -268,10 +268,10 @@ impl Auditor {
                 self.of_command(&stream, record)?;
                 self.of_desk(record, event);
             }
-            Event::Endpoint(_) => {
+            Event::Endpoint(_) | Event::Alert(_) => {
                 return Err(violation(
                     Invariant::Chain,
-                    format!("event {position} is of an endpoint, and there is none"),
+                    format!("event {position} is of an endpoint or an alert, and there is none"),
                 ));
             }
             Event::Unknown(_) => return Err(violation(Invariant::Chain, format!("event {position} is of no kind"))),

@@ -250,7 +250,7 @@ impl World {
     pub(super) fn wish_for(&mut self, to: &StreamId) -> Command {
         match to {
             StreamId::Desk => Command::Desk(self.wish_for_desk()),
-            StreamId::Endpoint(_) | StreamId::Proxy => unreachable!("the world has no endpoints"),
+            StreamId::Endpoint(_) | StreamId::Proxy | StreamId::Alerts => unreachable!("the world has none of these"),
             StreamId::Account(Role::Master, _) => Command::Account(self.wish_for_master()),
             StreamId::Account(Role::Slave, _) => Command::Account(self.wish_for_slave()),
         }

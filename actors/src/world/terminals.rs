@@ -44,7 +44,9 @@ impl Terminal {
     pub fn role(&self) -> Role {
         match &self.stream {
             StreamId::Account(role, _) => *role,
-            StreamId::Desk | StreamId::Endpoint(_) | StreamId::Proxy => unreachable!("{} is no terminal", self.stream),
+            StreamId::Desk | StreamId::Endpoint(_) | StreamId::Proxy | StreamId::Alerts => {
+                unreachable!("{} is no terminal", self.stream)
+            }
         }
     }
     pub fn is_alive(&self) -> bool {

@@ -4,6 +4,7 @@ mod endpoints;
 pub mod trading;
 
 use super::*;
+use crate::alert;
 use crate::commit::{Commit, Head, Reacted, Sealing, pack};
 use crate::copy::settings::WindDown;
 use crate::endpoint;
@@ -20,6 +21,7 @@ pub enum Wish {
     Account(account::Command),
     Endpoint(endpoint::Command),
     Proxy(endpoint::ProxyCommand),
+    Alerts(alert::Command),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -54,6 +56,9 @@ impl Log {
     }
     pub fn proxy(&mut self, command: endpoint::ProxyCommand) -> Result<usize, Denial> {
         self.wish(&StreamId::Proxy, Wish::Proxy(command))
+    }
+    pub fn alerts(&mut self, command: alert::Command) -> Result<usize, Denial> {
+        self.wish(&StreamId::Alerts, Wish::Alerts(command))
     }
 
     /// Decides, appends and works the reactions off; how many events that made.
@@ -124,6 +129,11 @@ impl Log {
                 let new = endpoint::Proxy::default();
                 let decided = truth.proxy().unwrap_or(&new).decide(command, &seen).map_err(|no| no.denial())?;
                 Ok(decided.events.into_iter().map(Event::Endpoint).collect())
+            }
+            (StreamId::Alerts, Wish::Alerts(command)) => {
+                let new = alert::Alerts::default();
+                let decided = truth.alerts().unwrap_or(&new).decide(command, &seen).map_err(|no| no.denial())?;
+                Ok(decided.events.into_iter().map(Event::Alert).collect())
             }
             (to, wish) => panic!("{wish:?} is not for {to}"),
         }

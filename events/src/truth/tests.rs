@@ -1,5 +1,6 @@
 use super::*;
 use crate::account::{HeartbeatSeen, IntentSet, LinkAdded, LinkEnded, LinkRemoved};
+use crate::alert;
 use crate::commit::Unpacked;
 use crate::copy::settings::WindDown;
 use crate::event::Unknown;
@@ -61,10 +62,14 @@ fn an_event_in_a_stream_of_another_kind_is_refused_by_name() {
         (3, of("status_changed")),
         (4, of("proxy_settings_changed")),
         (4, desk()),
+        (4, of("alert_raised")),
+        (5, desk()),
+        (5, of("proxy_settings_changed")),
     ] {
         let mut truth = small();
         truth.enter(&StreamId::Proxy);
         truth.enter(&StreamId::Endpoint(sample::endpoint::endpoint_id(1)));
+        truth.enter(&StreamId::Alerts);
         let version = truth.slot(StreamNo(number)).unwrap().version.next();
         let stream = truth.names().get(StreamNo(number)).unwrap().clone();
         let refused = truth.apply(&sample::record(2, number, version.0, event));
@@ -243,6 +248,28 @@ fn full() -> Truth {
         place(3, event(name));
     }
     place(4, event("proxy_settings_changed"));
+    truth.enter(&StreamId::Alerts);
+    let mut place = |event: Event| {
+        let (position, version) = (truth.position().next(), truth.slots[5].version.next());
+        truth.apply(&sample::record(position.0, 5, version.0, event)).unwrap();
+        position
+    };
+    for name in ["alert_rule_set", "alert_channel_set", "alert_muted"] {
+        place(event(name));
+    }
+    let raised = |on: &str| {
+        let Event::Alert(alert::Event::Raised(raised)) = event("alert_raised") else { panic!("it is an alert") };
+        let (subject, channels) = (sample::alert::subject(on), vec![sample::alert::channel_id("mail")]);
+        Event::Alert(alert::Event::Raised(alert::Raised { subject, channels, ..raised }))
+    };
+    let (first, _) = (place(raised("disk/one")), place(raised("disk/two")));
+    let (rule, subject) = (sample::alert::rule_id("disk"), sample::alert::subject("disk/one"));
+    place(Event::Alert(alert::Event::Cleared(alert::Cleared { alert: first, rule, subject, why: alert::Why::Over })));
+    let of = |edge| alert::DeliveryId { alert: first, edge, channel: sample::alert::channel_id("mail") };
+    let delivered = alert::Delivered { delivery: of(alert::Edge::Raised), took: Span::millis(1), status: None };
+    place(Event::Alert(alert::Event::Delivered(delivered)));
+    let given_up = alert::DeliveryGivenUp { delivery: of(alert::Edge::Cleared), attempts: 2, why: "no".into() };
+    place(Event::Alert(alert::Event::DeliveryGivenUp(given_up)));
     truth
 }
 
@@ -370,6 +397,27 @@ fn proxy_changes(proxy: &Proxy) -> Vec<Change<Proxy>> {
     ]
 }
 
+fn alert_changes(alerts: &Alerts) -> Vec<Change<Alerts>> {
+    let Alerts { changed: _, channels: _, mutes: _, mutes_made: _, alerts: _, raised: _, cleared: _, .. } = alerts;
+    let Alerts { quiet: _, outbox: _, dead: _, buried: _, done: _, tally: _, revision: _, .. } = alerts;
+    vec![
+        ("alerts.changed", |it| it.changed.clear()),
+        ("alerts.channels", |it| it.channels.clear()),
+        ("alerts.mutes", |it| it.mutes.clear()),
+        ("alerts.mutes_made", |it| it.mutes_made += 1),
+        ("alerts.alerts", |it| it.alerts.clear()),
+        ("alerts.raised", |it| it.raised.clear()),
+        ("alerts.cleared", |it| it.cleared.clear()),
+        ("alerts.quiet", |it| it.quiet.clear()),
+        ("alerts.outbox", |it| it.outbox.clear()),
+        ("alerts.dead", |it| it.dead.clear()),
+        ("alerts.buried", |it| it.buried.clear()),
+        ("alerts.done", |it| it.done.clear()),
+        ("alerts.tally", |it| it.tally.raised += 1),
+        ("alerts.revision", |it| it.revision = Version(99)),
+    ]
+}
+
 fn the_link(account: &mut Account) -> &mut account::Link {
     account.links.values_mut().next().unwrap()
 }
@@ -424,7 +472,13 @@ fn any_changed_field_changes_the_hash() {
         change(proxy);
         differs(what, &bad);
     }
-    assert_eq!(count, 86);
+    for (what, change) in alert_changes(good.alerts().unwrap()) {
+        let mut bad = good.clone();
+        let State::Alerts(alerts) = &mut bad.slots[5].state else { panic!("alerts are last") };
+        change(alerts);
+        differs(what, &bad);
+    }
+    assert_eq!(count, 100);
 }
 
 #[test]

@@ -22,10 +22,12 @@ pub enum Topic {
     Groups,
     /// Business events as they are in the log.
     Events,
+    /// What is raised, and what becomes of it.
+    Alerts,
 }
 
 impl Topic {
-    pub const ALL: &'static [Topic] = &[Topic::Desk, Topic::Accounts, Topic::Groups, Topic::Events];
+    pub const ALL: &'static [Topic] = &[Topic::Desk, Topic::Accounts, Topic::Groups, Topic::Events, Topic::Alerts];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -33,6 +35,7 @@ impl Topic {
             Topic::Accounts => "accounts",
             Topic::Groups => "groups",
             Topic::Events => "events",
+            Topic::Alerts => "alerts",
         }
     }
 }
@@ -163,6 +166,7 @@ pub fn happening(event: &Event) -> Option<(Topic, &'static str)> {
         Event::Account(account::Event::SignalTaken(_)) => return Some((Topic::Events, "signal_received")),
         Event::Account(account::Event::CopyDecided(_)) => return Some((Topic::Events, "copy_decided")),
         Event::Account(account::Event::OrderAnswered(_)) => return Some((Topic::Events, "order_result")),
+        Event::Alert(event) => return Some((Topic::Alerts, event.name())),
         _ => {}
     }
     match event.class() {
@@ -310,13 +314,14 @@ mod tests {
     #[test]
     fn what_the_log_keeps_for_ever_is_told_by_itself_and_a_heartbeat_is_not() {
         for event in sample::events() {
-            let word = match event.kind().name {
-                "signal_taken" => "signal_received",
-                "copy_decided" => "copy_decided",
-                "order_answered" => "order_result",
-                _ => "event",
+            let told = match event.kind().name {
+                "signal_taken" => (Topic::Events, "signal_received"),
+                "copy_decided" => (Topic::Events, "copy_decided"),
+                "order_answered" => (Topic::Events, "order_result"),
+                name if name.starts_with("alert_") => (Topic::Alerts, name),
+                _ => (Topic::Events, "event"),
             };
-            let expected = (event.class() == Class::Business).then_some((Topic::Events, word));
+            let expected = (event.class() == Class::Business).then_some(told);
             assert_eq!(happening(&event), expected, "{event:?}");
         }
     }

@@ -7,6 +7,7 @@ use super::view::{DeskView, GroupView, SettingsView};
 use crate::ambient::{Stopwatch, stopwatch};
 use crate::history::{HistoryError, Reading};
 use crate::http::accounts::AccountView;
+use crate::http::alerts::AlertView;
 use crate::http::groups::Member;
 use crate::http::{App, Data};
 use bytestring::ByteString;
@@ -147,6 +148,12 @@ impl Snapshot {
                 fold.truth.accounts().flat_map(|(_, slave)| slave.members().map(|(master, _)| (&slave.id, master)));
             let members = links.filter_map(|(slave, master)| Member::of(fold, master, slave));
             lists.push(("members", members.map(|member| json_of(&member)).collect()));
+        }
+        if topics.has(Topic::Alerts) {
+            let raised = fold.truth.alerts().into_iter().flat_map(|alerts| {
+                alerts.raised().filter_map(|(_, _, at)| alerts.alerts.get(&at).map(|alert| (at, alert)))
+            });
+            lists.push(("alerts", raised.map(|(at, alert)| json_of(&AlertView::of(at, alert))).collect()));
         }
         let position = fold.truth.position();
         Snapshot {
