@@ -308,6 +308,16 @@ fn who_asks_gets_the_next_answer_without_a_second_probe() {
         watchers.probe(id).await.unwrap();
         until(&case, 16).await;
         assert_eq!(case.asked(1), [0, 4, 15], "one more, from which the interval counts");
+        // A probe that is over, and is being recorded, says nothing of now.
+        let first = watchers.probe(id);
+        let late = async {
+            sleep(Duration::from_millis(502)).await;
+            case.is(1, Peer::Refuses);
+            watchers.probe(id).await
+        };
+        let (first, late) = tokio::join!(first, late);
+        assert!(matches!(first.unwrap().outcome, ProbeOutcome::Answered { .. }));
+        assert!(matches!(late.unwrap().outcome, ProbeOutcome::Failed { .. }));
     });
 }
 
