@@ -77,6 +77,13 @@ impl Secrets {
         (table.open.len() + table.shut.len(), table.shut.len())
     }
 
+    /// Why some cannot be opened: each reason once.
+    pub fn troubles(&self) -> Vec<&'static str> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let codes: BTreeSet<_> = table.shut.values().copied().collect();
+        codes.into_iter().collect()
+    }
+
     /// Destroys it, in memory and in the vault.
     pub async fn destroy(&self, id: CredentialId) -> Result<(), LogFault> {
         self.write(|table| {

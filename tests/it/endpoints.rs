@@ -183,11 +183,17 @@ fn a_secret_that_cannot_be_opened_stops_no_start() {
     let desk = launch.start();
     let admin = desk.again(&admin);
     assert_eq!(admin.get("/api/secrets").ok()["unreadable"], 1);
+    assert!(admin.get("/readyz").text.contains("1 of 1 secrets of endpoints cannot be opened (master_key_missing)"));
+    assert!(admin.get("/metrics").text.contains("tidehelm_endpoint_secrets_shut 1"));
+    let id = text(&admin.get("/api/endpoints").ok()["endpoints"][0]["id"]);
+    let tested = test(&admin, &id);
+    assert!(tested["detail"].as_str().unwrap().contains("master_key_missing"), "{tested}");
     let new = admin.post("/api/endpoints", &json!({"name": "Two", "base_url": "http://a", "secret": SECRET}));
     assert_eq!(new.problem(503), "master_key_missing");
     std::fs::rename(&aside, &file).unwrap();
     admin.post("/api/endpoints", &json!({"name": "Two", "base_url": "http://127.0.0.1:8", "secret": SECRET})).ok();
     assert_eq!(admin.get("/api/secrets").ok()["unreadable"], 0);
+    wait_until("it is opened again", || admin.get("/readyz").text == "ready\n");
 }
 
 /// A server as simple as will do, in a thread: an Ollama that answers after a while, hangs, or hangs up.
@@ -331,7 +337,7 @@ fn the_latency_stays_while_it_is_offline_and_is_new_when_it_is_back() {
     let upstream = Upstream::start(Does::Answer { millis: 120, models: QWEN });
     let id = register(&admin, "Slow", &upstream.url(), &json!({"kind": "ollama"}));
     let latency = first_probe(&admin, &id)["latency_ms"].as_u64().unwrap();
-    assert!((120..400).contains(&latency), "{latency}");
+    assert!(latency >= 120, "{latency}");
     upstream.does(Does::HangUp);
     for status in ["error", "offline"] {
         let tested = test(&admin, &id);
@@ -345,7 +351,11 @@ fn the_latency_stays_while_it_is_offline_and_is_new_when_it_is_back() {
     test(&admin, &id);
     let back = test(&admin, &id)["endpoint"].clone();
     assert_eq!(back["status"], "online");
-    assert!((30..120).contains(&back["latency_ms"].as_u64().unwrap()), "{back}");
+    wait_until("a latency is measured that is not the old one", || {
+        let new = test(&admin, &id)["endpoint"]["latency_ms"].as_u64().unwrap();
+        assert!(new >= 30, "{new}");
+        new < 120
+    });
 }
 
 #[test]

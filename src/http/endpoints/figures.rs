@@ -281,3 +281,25 @@ pub async fn health_checks(app: Data, _caller: Caller, path: web::Path<String>) 
         Checks { position: fold.truth.position().0, checks: checks.collect() }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_shown_with_its_average_and_its_speed() {
+        let bucket = Bucket {
+            success: 3,
+            failed: 1,
+            input_tokens: 40,
+            output_tokens: 100,
+            duration: 3_001_500,
+            speed: (100, 2_000_000),
+        };
+        let sums = Sums::from(&bucket);
+        assert_eq!((sums.total, sums.success, sums.failed), (4, 3, 1));
+        assert_eq!((sums.average_response_ms, sums.tps.unwrap().to_string()), (Some(1_001), "50.000".into()));
+        assert_eq!(Sums::from(&Bucket::default()), Sums::default(), "nothing measured is null, not zero");
+        assert_eq!(date(20_454), "2026-01-01");
+    }
+}
