@@ -44,7 +44,7 @@ use tidehelm_actors::journal::Reply;
 use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
 use tidehelm_events::answer::{Answer, BodyHash, Known};
-use tidehelm_events::id::{CommandId, CredentialId, Position, StreamId, Version};
+use tidehelm_events::id::{CommandId, CredentialId, EndpointId, Position, StreamId, Version};
 use tidehelm_events::time::Timestamp;
 use tidehelm_events::truth::Slot;
 use tidehelm_events::view::Fold;
@@ -84,6 +84,8 @@ pub struct App {
     pub live: live::Live,
     /// How many more WebSocket sessions there may be.
     pub live_places: Arc<tokio::sync::Semaphore>,
+    /// How far the tables that follow the log have come.
+    pub tables: crate::tables::Reach,
     pub stopping: tokio::sync::watch::Receiver<bool>,
     /// For questions about the store itself.
     pub store: Store,
@@ -375,6 +377,11 @@ impl App {
         }
         let fold = self.history.fold_at(position).await?;
         Ok(look(&fold))
+    }
+
+    /// Requests that an endpoint is at.
+    pub fn in_flight(&self, _: EndpointId) -> u32 {
+        0
     }
 
     /// The position that `POSITION | time` names.
