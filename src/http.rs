@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod auth;
 pub mod connections;
 pub mod copying;
+pub mod dashboard;
 pub mod desk;
 pub mod ea;
 pub mod events;
@@ -148,6 +149,21 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(copying::defaults)
                 .service(copying::change_defaults)
                 .service(copying::rules)
+                .service(dashboard::overview)
+                .service(dashboard::endpoints)
+                .service(dashboard::stats)
+                .service(dashboard::request_history)
+                .service(dashboard::tokens::daily)
+                .service(dashboard::tokens::monthly)
+                .service(dashboard::tokens::total)
+                .service(dashboard::tokens::models)
+                .service(dashboard::clients::timeline)
+                .service(dashboard::clients::models)
+                .service(dashboard::clients::heat_map)
+                .service(dashboard::clients::detail)
+                .service(dashboard::clients::ranking)
+                .service(dashboard::requests::export)
+                .service(dashboard::requests::list)
                 .service(why::about)
                 .service(why::of_signal)
                 .service(why::latency)

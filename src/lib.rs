@@ -15,6 +15,7 @@ pub mod nng;
 pub mod offline;
 pub mod pairing;
 pub mod replay;
+pub mod requests;
 pub mod retention;
 pub mod seal;
 pub mod serve;
