@@ -4,6 +4,8 @@
 //! build) takes in what the others have already.
 
 pub mod gather;
+#[cfg(test)]
+mod tests;
 
 use crate::ambient;
 use crate::http::Data;
