@@ -30,6 +30,7 @@ mod target;
 mod top;
 mod trace;
 mod transfer;
+mod upstream;
 mod verify;
 mod why;
 
@@ -149,6 +150,9 @@ enum Command {
     Completions(manual::Completions),
     /// The manual as pages for `man`
     Man(manual::Man),
+    /// A simulated LLM server, for tests and load
+    #[command(hide = true)]
+    Upstream(upstream::Simulated),
     /// Print the OpenAPI document
     #[command(hide = true)]
     Openapi,
@@ -194,6 +198,7 @@ fn run(cli: Cli) -> Done {
         Command::Ea(command) => command.run(&cli.shared),
         Command::Secrets(command) => command.run(&cli.shared),
         Command::Config(command) => command.run(&cli.shared),
+        Command::Upstream(command) => command.run(&cli.shared),
         Command::Openapi => print(&crate::http::spec::json()),
     }
 }

@@ -23,6 +23,7 @@ pub mod store;
 pub mod tables;
 pub mod telemetry;
 pub mod terminals;
+pub mod upstream;
 pub mod verify;
 pub mod walk;
 pub mod why;
