@@ -6,6 +6,7 @@ pub mod connections;
 pub mod copying;
 pub mod desk;
 pub mod ea;
+pub mod endpoints;
 pub mod events;
 pub mod frames;
 pub mod groups;
@@ -23,6 +24,7 @@ pub mod why;
 use crate::ambient::{self, DeskClock};
 use crate::config::Config;
 use crate::emergency::Emergency;
+use crate::endpoints::secrets::Secrets;
 use crate::history::{History, HistoryError};
 use crate::keys::Keys;
 use crate::nng;
@@ -44,7 +46,7 @@ use tidehelm_actors::journal::Reply;
 use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
 use tidehelm_events::answer::{Answer, BodyHash, Known};
-use tidehelm_events::id::{CommandId, CredentialId, Position, StreamId, Version};
+use tidehelm_events::id::{CommandId, CredentialId, EndpointId, Position, StreamId, Version};
 use tidehelm_events::time::Timestamp;
 use tidehelm_events::truth::Slot;
 use tidehelm_events::view::Fold;
@@ -69,6 +71,8 @@ fn too_slow() -> Problem {
 pub struct App {
     pub host: Host,
     pub keys: Arc<Keys>,
+    /// Of endpoints.
+    pub secrets: Arc<Secrets>,
     pub pairings: Arc<Pairings>,
     pub terminals: Arc<Terminals>,
     /// Of the sockets, once they are open.
@@ -138,6 +142,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(groups::one)
                 .service(groups::change)
                 .service(groups::remove)
+                .service(endpoints::list)
+                .service(endpoints::create)
+                .service(endpoints::one)
+                .service(endpoints::set)
+                .service(endpoints::remove)
                 .service(connections::list)
                 .service(connections::own_settings)
                 .service(connections::change_settings)
@@ -408,6 +417,13 @@ impl<'a> Wish<'a> {
     }
     pub fn account(to: StreamId, command: tidehelm_events::account::Command, body: &'a [u8]) -> Self {
         Wish { to, command: Command::Account(command), body, own_version: false, seen: None }
+    }
+    pub fn endpoint(to: EndpointId, command: tidehelm_events::endpoint::Command, body: &'a [u8]) -> Self {
+        let (to, command) = (StreamId::Endpoint(to), Command::Endpoint(command));
+        Wish { to, command, body, own_version: false, seen: None }
+    }
+    pub fn proxy(command: tidehelm_events::endpoint::ProxyCommand, body: &'a [u8]) -> Self {
+        Wish { to: StreamId::Proxy, command: Command::Proxy(command), body, own_version: false, seen: None }
     }
     pub fn with_its_own_version(self) -> Self {
         Wish { own_version: true, ..self }

@@ -48,6 +48,8 @@ pub enum KeyError {
 
 type Digest = [u8; 32];
 type Opened = (CredentialId, Result<TerminalKey, SealError>);
+/// A text that was sealed, or why it cannot be opened.
+pub type OpenedText = (CredentialId, Result<Arc<str>, SealError>);
 
 /// From so many keys on, the vault is read at once rather than row by row.
 const MANY: usize = 8;
@@ -61,6 +63,7 @@ pub enum Kind {
     Invite,
     Pairing,
     TerminalKey,
+    EndpointSecret,
 }
 
 impl Kind {
@@ -72,12 +75,13 @@ impl Kind {
             Kind::Invite => "invite",
             Kind::Pairing => "pairing",
             Kind::TerminalKey => "terminal_key",
+            Kind::EndpointSecret => "endpoint_secret",
         }
     }
 
     /// True of what is not a hash, but sealed, since it must be usable again.
     fn is_sealed(kind: &str) -> bool {
-        kind == Kind::TerminalKey.as_str()
+        [Kind::TerminalKey, Kind::EndpointSecret].iter().any(|sealed| sealed.as_str() == kind)
     }
 }
 
@@ -228,6 +232,41 @@ impl Keys {
         Ok((id, secret))
     }
 
+    /// Seals a text that must be usable again. It counts once the log says so.
+    pub async fn seal_text(&self, kind: Kind, text: &str) -> Result<CredentialId, KeyError> {
+        let id = CredentialId(ambient::uuid());
+        let mut vault = self.vault.lock().await;
+        let master = self.master_for_new().await?;
+        let bytes = master.seal_bytes(text.as_bytes(), id, kind.as_str());
+        let row = Secret { kind: kind.as_str().into(), bytes, created_at: ambient::wall() };
+        vault.put_secret(id, &row).await?;
+        Ok(id)
+    }
+
+    /// Opens texts that were sealed.
+    pub async fn open_texts(&self, kind: Kind, ids: &[CredentialId]) -> Result<Vec<OpenedText>, LogFault> {
+        let (mut ring, mut opened) = (self.master.ring(), Vec::new());
+        for id in ids {
+            let row = self.reader.secret(*id).await?.filter(|row| row.kind == kind.as_str());
+            let text = row.ok_or(SealError::Absent).and_then(|row| {
+                let bytes = ring.open_bytes(&row.bytes, *id, &row.kind)?;
+                std::str::from_utf8(&bytes).map(Arc::from).map_err(|_| SealError::Unsealed)
+            });
+            opened.push((*id, text));
+        }
+        Ok(opened)
+    }
+
+    /// Destroys what the vault has of a kind and nobody refers to.
+    pub async fn sweep_kind(&self, kind: Kind, referred: &BTreeSet<CredentialId>) -> Result<(), LogFault> {
+        for (id, secret) in self.reader.secrets().await? {
+            if secret.kind == kind.as_str() && !referred.contains(&id) {
+                self.destroy(id).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The master key, so that a key can be sealed. Made now only if nothing is sealed yet: a lost one is not replaced silently.
     pub async fn master_for_new(&self) -> Result<MasterKey, KeyError> {
         match self.master.current() {
@@ -246,8 +285,9 @@ impl Keys {
         };
         let (mut ring, count) = (self.master.ring(), rows.len());
         for (id, row) in rows {
-            let secret = ring.open(&row.bytes, id, &row.kind).map_err(|source| KeyError::Row { key: id, source })?;
-            let bytes = master.seal(&secret, id, &row.kind);
+            let secret =
+                ring.open_bytes(&row.bytes, id, &row.kind).map_err(|source| KeyError::Row { key: id, source })?;
+            let bytes = master.seal_bytes(&secret, id, &row.kind);
             vault.put_secret(id, &Secret { bytes, ..row }).await?;
         }
         let kept = self.master.finish_rotation()?;
@@ -270,7 +310,12 @@ impl Keys {
         self.put(id, kind, blake3::hash(&secret).as_bytes().to_vec()).await?;
         let prefix = match kind {
             Kind::Token => "thk_",
-            Kind::Password | Kind::Session | Kind::Invite | Kind::Pairing | Kind::TerminalKey => "",
+            Kind::Password
+            | Kind::Session
+            | Kind::Invite
+            | Kind::Pairing
+            | Kind::TerminalKey
+            | Kind::EndpointSecret => "",
         };
         let mut both = id.0.as_bytes().to_vec();
         both.extend_from_slice(&secret);
@@ -367,7 +412,7 @@ pub async fn survey(reader: &Reader, master: &MasterFile) -> Result<Survey, LogF
     for (id, row) in &rows {
         let with = seal::sealed_with(&row.bytes).map_or_else(|_| "unknown".into(), |with| with.to_string());
         *sealed_with.entry(with).or_default() += 1;
-        if let Err(why) = ring.open(&row.bytes, *id, &row.kind) {
+        if let Err(why) = ring.open_bytes(&row.bytes, *id, &row.kind) {
             unreadable += 1;
             reasons.insert(why.to_string());
         }

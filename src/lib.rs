@@ -4,6 +4,7 @@ pub mod ambient;
 pub mod cli;
 pub mod config;
 pub mod emergency;
+pub mod endpoints;
 pub mod export;
 pub mod fleet;
 pub mod history;

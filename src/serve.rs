@@ -4,6 +4,7 @@ use crate::ambient::{self, DeskClock};
 use crate::cli::output::{CliError, Exit};
 use crate::config::{Auth, Loaded, check_exposure};
 use crate::emergency::{Emergency, FileError};
+use crate::endpoints::secrets::Secrets;
 use crate::history::{History, Known};
 use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
 use crate::keys::{Keys, Kind};
@@ -84,6 +85,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let desk = restored.fold.truth.desk().cloned().unwrap_or_default();
     let app_name = config.desk.name.clone();
     let keys = Arc::new(Keys::load(store.twin(), MasterFile::of(&config)?, &desk).await?);
+    let secrets = Arc::new(Secrets::load(keys.clone(), &restored.fold.truth).await?);
     let history_store = store.twin();
     let (retention_store, table_store) = (store.twin(), store.twin());
     let asked_store = store.twin();
@@ -112,6 +114,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let app = actix_web::web::Data::new(App {
         history: History::new(Box::new(history_store), Known::Live(host.durable.clone())),
         host: host.clone(),
+        secrets,
         pairings,
         terminals: terminals.clone(),
         traffic: std::sync::OnceLock::new(),
@@ -143,6 +146,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         actix::spawn(crate::retention::keep(app.clone(), retention_store)),
         actix::spawn(crate::tables::keep(app.clone(), table_store)),
         actix::spawn(crate::pairing::keep(host.clone(), app.keys.clone())),
+        actix::spawn(app.secrets.clone().keep()),
         actix::spawn(terminals::feed::keep(app.clone(), sockets.clone())),
     ];
     let serving = actix::spawn(server);

@@ -1,7 +1,8 @@
 //! The OpenAPI document of everything under `/api`.
 
 use super::{
-    accounts, auth, connections, copying, desk, ea, events, frames, groups, live, log, ops, people, secrets, stop, why,
+    accounts, auth, connections, copying, desk, ea, endpoints, events, frames, groups, live, log, ops, people, secrets,
+    stop, why,
 };
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
@@ -56,6 +57,11 @@ use utoipa::OpenApi;
         groups::set_member,
         groups::remove_member,
         groups::toggle_member,
+        endpoints::list,
+        endpoints::create,
+        endpoints::one,
+        endpoints::set,
+        endpoints::remove,
         connections::list,
         connections::one,
         connections::own_settings,
