@@ -14,6 +14,8 @@ mod events;
 mod filter;
 mod fleet;
 mod groups;
+mod key;
+mod load;
 mod manual;
 mod migrate;
 mod people;
@@ -140,6 +142,10 @@ enum Command {
     User(people::User),
     /// Keys for programs
     Token(people::Token),
+    /// Keys of the proxy's clients: issue, list, revoke
+    Key(key::Key),
+    /// Load for the proxy, or for any server with the interface of OpenAI
+    Load(load::Load),
     /// Keys of terminals: pair, list, revoke
     Ea(ea::Ea),
     /// What is sealed, and the master key that opens it
@@ -195,6 +201,8 @@ fn run(cli: Cli) -> Done {
         Command::Member(command) => command.run(&cli.shared),
         Command::User(command) => command.run(&cli.shared),
         Command::Token(command) => command.run(&cli.shared),
+        Command::Key(command) => command.run(&cli.shared),
+        Command::Load(command) => command.run(),
         Command::Ea(command) => command.run(&cli.shared),
         Command::Secrets(command) => command.run(&cli.shared),
         Command::Config(command) => command.run(&cli.shared),

@@ -15,6 +15,7 @@ pub mod log;
 pub mod ops;
 pub mod people;
 pub mod problem;
+pub mod proxy_keys;
 pub mod secrets;
 pub mod spec;
 pub mod stop;
@@ -29,6 +30,7 @@ use crate::history::{History, HistoryError};
 use crate::keys::Keys;
 use crate::nng;
 use crate::pairing::Pairings;
+use crate::proxy::{self, Proxy};
 use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
 use crate::terminals::Terminals;
@@ -70,6 +72,7 @@ fn too_slow() -> Problem {
 /// What every handler can reach.
 pub struct App {
     pub host: Host,
+    pub proxy: Arc<Proxy>,
     pub keys: Arc<Keys>,
     /// Of endpoints.
     pub secrets: Arc<Secrets>,
@@ -182,6 +185,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(ea::pair)
                 .service(ea::keys)
                 .service(ea::revoke_key)
+                .service(proxy_keys::list)
+                .service(proxy_keys::issue)
+                .service(proxy_keys::revoke)
                 .service(secrets::status)
                 .service(secrets::rotate)
                 .service(ops::config)
@@ -203,7 +209,7 @@ pub fn application(
     >,
 > {
     let limit = app.config.http.body_limit.as_usize();
-    let measured = app.clone();
+    let (measured, beside) = (app.clone(), app.clone());
     actix_web::App::new()
         .app_data(app)
         .app_data(web::PayloadConfig::new(limit))
@@ -241,6 +247,27 @@ pub fn application(
             .instrument(span)
         })
         .wrap(NormalizePath::new(TrailingSlash::Trim))
+        // Outside of everything else: what passes through the proxy is neither compressed nor logged, and may take its time.
+        .wrap_fn(move |request, service| {
+            let app = beside.clone();
+            let answer = match request.path().starts_with("/v1/") {
+                true => Err(request.into_parts()),
+                false => Ok(service.call(request)),
+            };
+            async move {
+                match answer {
+                    // A command is carried to its end, though the client has gone meanwhile.
+                    Ok(answer) => match actix_web::rt::spawn(answer).await {
+                        Ok(answered) => answered.map(ServiceResponse::map_into_left_body),
+                        Err(error) => Err(actix_web::error::ErrorInternalServerError(error)),
+                    },
+                    Err((request, payload)) => {
+                        let response = proxy::serve(&app, &request, payload).await;
+                        Ok(ServiceResponse::new(request, response.map_into_right_body()))
+                    }
+                }
+            }
+        })
         .configure(routes)
 }
 

@@ -15,6 +15,7 @@ pub mod migrate;
 pub mod nng;
 pub mod offline;
 pub mod pairing;
+pub mod proxy;
 pub mod replay;
 pub mod retention;
 pub mod seal;

@@ -1,8 +1,8 @@
 //! The OpenAPI document of everything under `/api`.
 
 use super::{
-    accounts, auth, connections, copying, desk, ea, endpoints, events, frames, groups, live, log, ops, people, secrets,
-    stop, why,
+    accounts, auth, connections, copying, desk, ea, endpoints, events, frames, groups, live, log, ops, people,
+    proxy_keys, secrets, stop, why,
 };
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
@@ -89,6 +89,9 @@ use utoipa::OpenApi;
         people::change_password,
         people::sessions,
         people::end_session,
+        proxy_keys::list,
+        proxy_keys::issue,
+        proxy_keys::revoke,
         people::tokens,
         people::create_token,
         people::revoke_token,

@@ -54,10 +54,13 @@ struct Fields<'a> {
 
 impl Asked {
     pub fn read(body: Bytes) -> Result<Self, Refusal> {
-        let bad = |why: String| Refusal::new(400, "invalid_body", format!("the body is not the JSON that it should be: {why}"));
+        let bad = |why: String| {
+            Refusal::new(400, "invalid_body", format!("the body is not the JSON that it should be: {why}"))
+        };
         let fields: Fields<'_> = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
         let named = fields.model.and_then(|raw| Some((raw, serde_json::from_str::<Cow<'_, str>>(raw.get()).ok()?)));
-        let named = named.filter(|(_, name)| (1..=MODEL_MAX).contains(&name.len()) && !name.chars().any(char::is_control));
+        let named =
+            named.filter(|(_, name)| (1..=MODEL_MAX).contains(&name.len()) && !name.chars().any(char::is_control));
         let Some((raw, model)) = named else {
             let why = "`model` has to be the name of a model, such as `GET /v1/models` lists";
             return Err(Refusal::new(400, "model_missing", why).of("model"));
@@ -105,8 +108,10 @@ mod tests {
     fn only_the_name_of_the_model_is_replaced() {
         for (body, replaced) in [
             (r#"{"model":"fast","x":1.00}"#, r#"{"model":"llama \"3\"","x":1.00}"#),
-            (r#"{ "messages":[{"model":"fast"}],  "model" :  "f\u0061st" , "n":1e2 }"#,
-             r#"{ "messages":[{"model":"fast"}],  "model" :  "llama \"3\"" , "n":1e2 }"#),
+            (
+                r#"{ "messages":[{"model":"fast"}],  "model" :  "f\u0061st" , "n":1e2 }"#,
+                r#"{ "messages":[{"model":"fast"}],  "model" :  "llama \"3\"" , "n":1e2 }"#,
+            ),
         ] {
             let asked = asked(body).unwrap();
             assert_eq!(asked.model, "fast");

@@ -128,6 +128,11 @@ impl Line {
         nothing && self.read.is_empty()
     }
 
+    /// Nothing came since the last answer.
+    pub fn is_untouched(&self) -> bool {
+        self.read.is_empty()
+    }
+
     /// Sends a request. An upstream that does not want the body may have answered and hung up: so a broken write is no fault
     /// before the answer was looked for.
     pub async fn send(&mut self, head: &[u8], body: &[u8]) -> Result<(), Error> {
@@ -182,7 +187,8 @@ impl Line {
             let value = header.value.trim_ascii();
             if header.name.eq_ignore_ascii_case("content-length") {
                 let text = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-                let length = text.and_then(|text| text.parse::<u64>().ok()).ok_or(Fault::NotHttp("a bad content-length"))?;
+                let length =
+                    text.and_then(|text| text.parse::<u64>().ok()).ok_or(Fault::NotHttp("a bad content-length"))?;
                 if told.is_some_and(|told| told != length) {
                     return Err(Fault::NotHttp("two lengths"));
                 }
@@ -193,7 +199,8 @@ impl Line {
                 }
                 chunked = true;
             } else if header.name.eq_ignore_ascii_case("connection") {
-                let says = |what: &[u8]| value.split(|b| *b == b',').any(|it| it.trim_ascii().eq_ignore_ascii_case(what));
+                let says =
+                    |what: &[u8]| value.split(|b| *b == b',').any(|it| it.trim_ascii().eq_ignore_ascii_case(what));
                 keep = (keep || says(b"keep-alive")) && !says(b"close");
             } else if !is_hop_by_hop(header.name) {
                 let name = HeaderName::from_bytes(header.name.as_bytes());
@@ -212,7 +219,8 @@ impl Line {
         let raw = self.read.split_to(length).freeze();
         let value = |range: std::ops::Range<usize>| HeaderValue::from_maybe_shared(raw.slice(range));
         let headers = found.into_iter().map(|(name, range)| Ok((name, value(range)?))).collect::<Result<_, _>>();
-        let headers = headers.map_err(|_: actix_web::http::header::InvalidHeaderValue| Fault::NotHttp("a bad header"))?;
+        let headers =
+            headers.map_err(|_: actix_web::http::header::InvalidHeaderValue| Fault::NotHttp("a bad header"))?;
         Ok(Some(Head { status, headers, keep: keep && body != Body::UntilClose, body }))
     }
 
@@ -260,7 +268,7 @@ impl Line {
             match *chunk {
                 Chunk::Size => {
                     let Some(line) = self.line(CHUNK_LINE_MAX)? else { break };
-                    let digits = line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+                    let digits = line[..].split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
                     let size = std::str::from_utf8(digits).ok().filter(|text| (1..=15).contains(&text.len()));
                     let size = size.filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()));
                     let size = size.and_then(|text| u64::from_str_radix(text, 16).ok());
@@ -499,7 +507,10 @@ mod tests {
             (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell", "broke off"),
             (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello", "two lengths"),
             (b"HTTP/1.1 200 OK\r\ncontent-length: +5\r\n\r\nhello", "content-length"),
-            (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n", "a length and chunks"),
+            (
+                b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
+                "a length and chunks",
+            ),
             (b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n", "transfer encoding"),
             (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nab\r\n", "without its size"),
             (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nabc\r\n", "longer than it said"),

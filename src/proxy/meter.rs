@@ -191,7 +191,9 @@ impl Needle {
 
     fn is_any_of(&'static self, body: &[u8], texts: &[&str]) -> bool {
         let is = |rest: &[u8], text: &str| {
-            rest.strip_prefix(b"\"").and_then(|rest| rest.strip_prefix(text.as_bytes())).is_some_and(|it| it.starts_with(b"\""))
+            rest.strip_prefix(b"\"")
+                .and_then(|rest| rest.strip_prefix(text.as_bytes()))
+                .is_some_and(|it| it.starts_with(b"\""))
         };
         self.values(body).any(|rest| texts.iter().any(|text| is(rest, text)))
     }
@@ -294,7 +296,9 @@ mod tests {
         assert_eq!(of_whole(silent, 8), Tokens { input: 8, output: 3, known: TokensKnown::Estimated });
         let embedded = br#"{"data":[{"embedding":[1,2]}],"usage":{"prompt_tokens":5,"total_tokens":5}}"#;
         assert_eq!(of_whole(embedded, 0), Tokens { input: 5, output: 0, known: TokensKnown::Reported });
-        for nothing in [&b"{}"[..], b"", b"\"usage\"", b"{\"usage\":", b"{\"usage\":{\"prompt_tokens\":-1}}", b"{\"usage\":7}"] {
+        for nothing in
+            [&b"{}"[..], b"", b"\"usage\"", b"{\"usage\":", b"{\"usage\":{\"prompt_tokens\":-1}}", b"{\"usage\":7}"]
+        {
             assert_eq!(of_whole(nothing, 1), Tokens::default(), "{}", String::from_utf8_lossy(nothing));
         }
         let mut tail = Tail::default();

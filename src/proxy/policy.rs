@@ -72,7 +72,8 @@ impl Policy {
     /// True if one of the names may be asked for: as the client says it, or as an alias means it.
     pub fn opens(&self, names: &[&str]) -> bool {
         let models = &self.scope.models;
-        let fits = |rule: &String, name: &str| rule.strip_suffix('*').map_or(rule == name, |start| name.starts_with(start));
+        let fits =
+            |rule: &String, name: &str| rule.strip_suffix('*').map_or(rule == name, |start| name.starts_with(start));
         models.is_empty() || names.iter().any(|name| models.iter().any(|rule| fits(rule, name)))
     }
 
@@ -160,12 +161,8 @@ mod tests {
 
     #[test]
     fn each_limit_holds_and_ends() {
-        let policy = policy(KeyScope {
-            requests_per_minute: 3,
-            in_flight_max: 1,
-            tokens_per_day: 100,
-            ..KeyScope::default()
-        });
+        let policy =
+            policy(KeyScope { requests_per_minute: 3, in_flight_max: 1, tokens_per_day: 100, ..KeyScope::default() });
         let first = policy.admit(Api::Models, NOW);
         assert_eq!(code(policy.admit(Api::Models, NOW)), "key_in_flight");
         drop(first);

@@ -117,9 +117,10 @@ impl Teller {
     /// A place, if there is one.
     pub fn turn(self: &Arc<Self>) -> Option<Turn> {
         let max = self.places.max;
-        let took = self.places.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| {
-            (taken < max).then_some(taken + 1)
-        });
+        let took = self
+            .places
+            .taken
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| (taken < max).then_some(taken + 1));
         if took.is_err() || self.closed.load(Ordering::Acquire) {
             if took.is_ok() {
                 self.places.taken.fetch_sub(1, Ordering::AcqRel);
@@ -238,11 +239,12 @@ fn first_run(host: &Host) -> u64 {
 }
 
 fn told(host: &Host, stream: Option<EndpointId>) -> (u64, u64) {
-    host.durable.read(|fold| match stream {
-        Some(id) => fold.truth.endpoint(id).map(|endpoint| endpoint.told),
-        None => fold.truth.proxy().map(|proxy| proxy.told),
-    })
-    .unwrap_or_default()
+    host.durable
+        .read(|fold| match stream {
+            Some(id) => fold.truth.endpoint(id).map(|endpoint| endpoint.told),
+            None => fold.truth.proxy().map(|proxy| proxy.told),
+        })
+        .unwrap_or_default()
 }
 
 impl Lane {
