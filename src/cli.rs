@@ -18,9 +18,11 @@ mod key;
 mod load;
 mod manual;
 mod migrate;
+mod overview;
 mod people;
 mod rebuild;
 mod replay;
+mod requests;
 mod secrets;
 mod serve;
 mod snapshot;
@@ -130,6 +132,10 @@ enum Command {
     Resume(stop::Resume),
     /// Accounts and rates, again and again
     Top(top::Top),
+    /// Endpoints, and what their requests add up to
+    Overview(overview::Overview),
+    /// Requests that ended: list them, or write them to a file
+    Requests(requests::Requests),
     /// Look at the disk, the clock, the port and the store, and say what is wrong
     Doctor(doctor::Doctor),
     /// Write a snapshot now, so that the next start reads less
@@ -193,6 +199,8 @@ fn run(cli: Cli) -> Done {
         Command::Stop(command) => command.run(&cli.shared),
         Command::Resume(command) => command.run(&cli.shared),
         Command::Top(command) => command.run(&cli.shared),
+        Command::Overview(command) => command.run(&cli.shared),
+        Command::Requests(command) => command.run(&cli.shared),
         Command::Doctor(command) => command.run(&cli.shared),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
@@ -202,7 +210,7 @@ fn run(cli: Cli) -> Done {
         Command::User(command) => command.run(&cli.shared),
         Command::Token(command) => command.run(&cli.shared),
         Command::Key(command) => command.run(&cli.shared),
-        Command::Load(command) => command.run(),
+        Command::Load(command) => command.run(&cli.shared),
         Command::Ea(command) => command.run(&cli.shared),
         Command::Secrets(command) => command.run(&cli.shared),
         Command::Config(command) => command.run(&cli.shared),
@@ -210,6 +218,8 @@ fn run(cli: Cli) -> Done {
         Command::Openapi => print(&crate::http::spec::json()),
     }
 }
+
+pub(crate) use filter::encoded;
 
 /// Writes text to standard output.
 pub(crate) fn print(text: &str) -> Done {

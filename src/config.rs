@@ -117,6 +117,9 @@ pub struct Actors {
 pub struct Retention {
     pub telemetry_age: Millis,
     pub telemetry_size: Bytes,
+    pub requests_age: Millis,
+    pub requests_max: u64,
+    pub request_days_age: Millis,
     pub check_every: Millis,
 }
 

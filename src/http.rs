@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod auth;
 pub mod connections;
 pub mod copying;
+pub mod dashboard;
 pub mod desk;
 pub mod ea;
 pub mod endpoints;
@@ -91,6 +92,8 @@ pub struct App {
     pub live: live::Live,
     /// How many more WebSocket sessions there may be.
     pub live_places: Arc<tokio::sync::Semaphore>,
+    /// How far the tables that follow the log have come.
+    pub tables: crate::tables::Reach,
     pub stopping: tokio::sync::watch::Receiver<bool>,
     /// For questions about the store itself.
     pub store: Store,
@@ -158,6 +161,21 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(copying::defaults)
                 .service(copying::change_defaults)
                 .service(copying::rules)
+                .service(dashboard::overview)
+                .service(dashboard::endpoints)
+                .service(dashboard::stats)
+                .service(dashboard::request_history)
+                .service(dashboard::tokens::daily)
+                .service(dashboard::tokens::monthly)
+                .service(dashboard::tokens::total)
+                .service(dashboard::tokens::models)
+                .service(dashboard::clients::timeline)
+                .service(dashboard::clients::models)
+                .service(dashboard::clients::heat_map)
+                .service(dashboard::clients::detail)
+                .service(dashboard::clients::ranking)
+                .service(dashboard::requests::export)
+                .service(dashboard::requests::list)
                 .service(why::about)
                 .service(why::of_signal)
                 .service(why::latency)
@@ -411,6 +429,11 @@ impl App {
         }
         let fold = self.history.fold_at(position).await?;
         Ok(look(&fold))
+    }
+
+    /// Requests that an endpoint is at.
+    pub fn in_flight(&self, endpoint: EndpointId) -> u32 {
+        self.proxy.in_flight(endpoint)
     }
 
     /// The position that `POSITION | time` names.

@@ -91,7 +91,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let keys = Arc::new(Keys::load(store.twin(), MasterFile::of(&config)?, &desk).await?);
     let secrets = Arc::new(Secrets::load(keys.clone(), &restored.fold.truth).await?);
     let history_store = store.twin();
-    let (retention_store, table_store) = (store.twin(), store.twin());
+    let (retention_store, table_store, forget_store) = (store.twin(), store.twin(), store.twin());
     let asked_store = store.twin();
     let clock = Arc::new(DeskClock::default());
     let emergency = Emergency::open(&config.emergency_log(), restored.fold.truth.desk_id(), clock.now());
@@ -141,6 +141,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         sse: Arc::new(tokio::sync::Semaphore::new(config.http.sse_clients_max)),
         live: http::live::Live::new(host.durable.head().position),
         live_places: Arc::new(tokio::sync::Semaphore::new(config.http.ws_clients_max)),
+        tables: crate::tables::Reach::default(),
         stopping: stopping.clone(),
         sizes: tokio::sync::Mutex::new(None),
         store: asked_store,
@@ -159,6 +160,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         actix::spawn(http::live::keep(app.clone())),
         actix::spawn(crate::retention::keep(app.clone(), retention_store)),
         actix::spawn(crate::tables::keep(app.clone(), table_store)),
+        actix::spawn(crate::tables::forget(app.clone(), forget_store)),
         actix::spawn(crate::pairing::keep(host.clone(), app.keys.clone())),
         actix::spawn(app.secrets.clone().keep()),
         actix::spawn(app.proxy.clone().keep()),

@@ -1,8 +1,8 @@
 //! The OpenAPI document of everything under `/api`.
 
 use super::{
-    accounts, auth, connections, copying, desk, ea, endpoints, events, frames, groups, live, log, ops, people,
-    proxy_keys, secrets, stop, why,
+    accounts, auth, connections, copying, dashboard, desk, ea, endpoints, events, frames, groups, live, log, ops,
+    people, proxy_keys, secrets, stop, why,
 };
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
@@ -70,6 +70,21 @@ use utoipa::OpenApi;
         copying::defaults,
         copying::change_defaults,
         copying::rules,
+        dashboard::overview,
+        dashboard::endpoints,
+        dashboard::stats,
+        dashboard::request_history,
+        dashboard::tokens::total,
+        dashboard::tokens::daily,
+        dashboard::tokens::monthly,
+        dashboard::tokens::models,
+        dashboard::clients::ranking,
+        dashboard::clients::timeline,
+        dashboard::clients::models,
+        dashboard::clients::heat_map,
+        dashboard::clients::detail,
+        dashboard::requests::list,
+        dashboard::requests::export,
         why::about,
         why::of_signal,
         why::latency,

@@ -3,8 +3,8 @@
 use super::*;
 use actix::System;
 use std::future::Future;
-use tidehelm_events::endpoint::{Command, Directory, Endpoint, Failure, Kind, Outcome, ProbeOutcome, Status};
 use tidehelm_events::endpoint::{Api, Ending, RequestFinished, Tokens, TokensKnown};
+use tidehelm_events::endpoint::{Command, Directory, Endpoint, Failure, Kind, Outcome, ProbeOutcome, Status};
 use tidehelm_events::stream::{Seen, Stamp, Stream};
 use tokio::time::{Instant, sleep};
 
@@ -25,7 +25,9 @@ impl Clock for VirtualClock {
 
 #[derive(Clone, Copy)]
 enum Peer {
-    Answers { millis: u64 },
+    Answers {
+        millis: u64,
+    },
     Refuses,
     /// Takes the question, and never answers.
     Hangs,
