@@ -14,6 +14,8 @@ mod events;
 mod filter;
 mod fleet;
 mod groups;
+mod key;
+mod load;
 mod manual;
 mod migrate;
 mod overview;
@@ -32,6 +34,7 @@ mod target;
 mod top;
 mod trace;
 mod transfer;
+mod upstream;
 mod verify;
 mod why;
 
@@ -145,6 +148,10 @@ enum Command {
     User(people::User),
     /// Keys for programs
     Token(people::Token),
+    /// Keys of the proxy's clients: issue, list, revoke
+    Key(key::Key),
+    /// Load for the proxy, or for any server with the interface of OpenAI
+    Load(load::Load),
     /// Keys of terminals: pair, list, revoke
     Ea(ea::Ea),
     /// What is sealed, and the master key that opens it
@@ -155,6 +162,9 @@ enum Command {
     Completions(manual::Completions),
     /// The manual as pages for `man`
     Man(manual::Man),
+    /// A simulated LLM server, for tests and load
+    #[command(hide = true)]
+    Upstream(upstream::Simulated),
     /// Print the OpenAPI document
     #[command(hide = true)]
     Openapi,
@@ -199,9 +209,12 @@ fn run(cli: Cli) -> Done {
         Command::Member(command) => command.run(&cli.shared),
         Command::User(command) => command.run(&cli.shared),
         Command::Token(command) => command.run(&cli.shared),
+        Command::Key(command) => command.run(&cli.shared),
+        Command::Load(command) => command.run(&cli.shared),
         Command::Ea(command) => command.run(&cli.shared),
         Command::Secrets(command) => command.run(&cli.shared),
         Command::Config(command) => command.run(&cli.shared),
+        Command::Upstream(command) => command.run(&cli.shared),
         Command::Openapi => print(&crate::http::spec::json()),
     }
 }

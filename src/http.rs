@@ -7,6 +7,7 @@ pub mod copying;
 pub mod dashboard;
 pub mod desk;
 pub mod ea;
+pub mod endpoints;
 pub mod events;
 pub mod frames;
 pub mod groups;
@@ -15,6 +16,7 @@ pub mod log;
 pub mod ops;
 pub mod people;
 pub mod problem;
+pub mod proxy_keys;
 pub mod secrets;
 pub mod spec;
 pub mod stop;
@@ -24,10 +26,12 @@ pub mod why;
 use crate::ambient::{self, DeskClock};
 use crate::config::Config;
 use crate::emergency::Emergency;
+use crate::endpoints::secrets::Secrets;
 use crate::history::{History, HistoryError};
 use crate::keys::Keys;
 use crate::nng;
 use crate::pairing::Pairings;
+use crate::proxy::{self, Proxy};
 use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
 use crate::terminals::Terminals;
@@ -69,7 +73,10 @@ fn too_slow() -> Problem {
 /// What every handler can reach.
 pub struct App {
     pub host: Host,
+    pub proxy: Arc<Proxy>,
     pub keys: Arc<Keys>,
+    /// Of endpoints.
+    pub secrets: Arc<Secrets>,
     pub pairings: Arc<Pairings>,
     pub terminals: Arc<Terminals>,
     /// Of the sockets, once they are open.
@@ -141,6 +148,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(groups::one)
                 .service(groups::change)
                 .service(groups::remove)
+                .service(endpoints::list)
+                .service(endpoints::create)
+                .service(endpoints::one)
+                .service(endpoints::set)
+                .service(endpoints::remove)
                 .service(connections::list)
                 .service(connections::own_settings)
                 .service(connections::change_settings)
@@ -191,6 +203,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(ea::pair)
                 .service(ea::keys)
                 .service(ea::revoke_key)
+                .service(proxy_keys::list)
+                .service(proxy_keys::issue)
+                .service(proxy_keys::revoke)
                 .service(secrets::status)
                 .service(secrets::rotate)
                 .service(ops::config)
@@ -212,7 +227,7 @@ pub fn application(
     >,
 > {
     let limit = app.config.http.body_limit.as_usize();
-    let measured = app.clone();
+    let (measured, beside) = (app.clone(), app.clone());
     actix_web::App::new()
         .app_data(app)
         .app_data(web::PayloadConfig::new(limit))
@@ -250,6 +265,27 @@ pub fn application(
             .instrument(span)
         })
         .wrap(NormalizePath::new(TrailingSlash::Trim))
+        // Outside of everything else: what passes through the proxy is neither compressed nor logged, and may take its time.
+        .wrap_fn(move |request, service| {
+            let app = beside.clone();
+            let answer = match request.path().starts_with("/v1/") {
+                true => Err(request.into_parts()),
+                false => Ok(service.call(request)),
+            };
+            async move {
+                match answer {
+                    // A command is carried to its end, though the client has gone meanwhile.
+                    Ok(answer) => match actix_web::rt::spawn(answer).await {
+                        Ok(answered) => answered.map(ServiceResponse::map_into_left_body),
+                        Err(error) => Err(actix_web::error::ErrorInternalServerError(error)),
+                    },
+                    Err((request, payload)) => {
+                        let response = proxy::serve(&app, &request, payload).await;
+                        Ok(ServiceResponse::new(request, response.map_into_right_body()))
+                    }
+                }
+            }
+        })
         .configure(routes)
 }
 
@@ -396,8 +432,8 @@ impl App {
     }
 
     /// Requests that an endpoint is at.
-    pub fn in_flight(&self, _: EndpointId) -> u32 {
-        0
+    pub fn in_flight(&self, endpoint: EndpointId) -> u32 {
+        self.proxy.in_flight(endpoint)
     }
 
     /// The position that `POSITION | time` names.
@@ -431,6 +467,13 @@ impl<'a> Wish<'a> {
     }
     pub fn account(to: StreamId, command: tidehelm_events::account::Command, body: &'a [u8]) -> Self {
         Wish { to, command: Command::Account(command), body, own_version: false, seen: None }
+    }
+    pub fn endpoint(to: EndpointId, command: tidehelm_events::endpoint::Command, body: &'a [u8]) -> Self {
+        let (to, command) = (StreamId::Endpoint(to), Command::Endpoint(command));
+        Wish { to, command, body, own_version: false, seen: None }
+    }
+    pub fn proxy(command: tidehelm_events::endpoint::ProxyCommand, body: &'a [u8]) -> Self {
+        Wish { to: StreamId::Proxy, command: Command::Proxy(command), body, own_version: false, seen: None }
     }
     pub fn with_its_own_version(self) -> Self {
         Wish { own_version: true, ..self }

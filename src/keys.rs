@@ -48,6 +48,11 @@ pub enum KeyError {
 
 type Digest = [u8; 32];
 type Opened = (CredentialId, Result<TerminalKey, SealError>);
+/// A text that was sealed, or why it cannot be opened.
+pub type OpenedText = (CredentialId, Result<Arc<str>, SealError>);
+
+/// Of a hash, at the beginning of what is kept of a random secret.
+const HASH_BYTES: usize = 32;
 
 /// From so many keys on, the vault is read at once rather than row by row.
 const MANY: usize = 8;
@@ -61,6 +66,9 @@ pub enum Kind {
     Invite,
     Pairing,
     TerminalKey,
+    EndpointSecret,
+    /// Of a client of the proxy: behind the hash stands what it opens.
+    ApiKey,
 }
 
 impl Kind {
@@ -72,12 +80,14 @@ impl Kind {
             Kind::Invite => "invite",
             Kind::Pairing => "pairing",
             Kind::TerminalKey => "terminal_key",
+            Kind::EndpointSecret => "endpoint_secret",
+            Kind::ApiKey => "api_key",
         }
     }
 
     /// True of what is not a hash, but sealed, since it must be usable again.
     fn is_sealed(kind: &str) -> bool {
-        kind == Kind::TerminalKey.as_str()
+        [Kind::TerminalKey, Kind::EndpointSecret].iter().any(|sealed| sealed.as_str() == kind)
     }
 }
 
@@ -228,6 +238,41 @@ impl Keys {
         Ok((id, secret))
     }
 
+    /// Seals a text that must be usable again. It counts once the log says so.
+    pub async fn seal_text(&self, kind: Kind, text: &str) -> Result<CredentialId, KeyError> {
+        let id = CredentialId(ambient::uuid());
+        let mut vault = self.vault.lock().await;
+        let master = self.master_for_new().await?;
+        let bytes = master.seal_bytes(text.as_bytes(), id, kind.as_str());
+        let row = Secret { kind: kind.as_str().into(), bytes, created_at: ambient::wall() };
+        vault.put_secret(id, &row).await?;
+        Ok(id)
+    }
+
+    /// Opens texts that were sealed.
+    pub async fn open_texts(&self, kind: Kind, ids: &[CredentialId]) -> Result<Vec<OpenedText>, LogFault> {
+        let (mut ring, mut opened) = (self.master.ring(), Vec::new());
+        for id in ids {
+            let row = self.reader.secret(*id).await?.filter(|row| row.kind == kind.as_str());
+            let text = row.ok_or(SealError::Absent).and_then(|row| {
+                let bytes = ring.open_bytes(&row.bytes, *id, &row.kind)?;
+                std::str::from_utf8(&bytes).map(Arc::from).map_err(|_| SealError::Unsealed)
+            });
+            opened.push((*id, text));
+        }
+        Ok(opened)
+    }
+
+    /// Destroys what the vault has of a kind and nobody refers to.
+    pub async fn sweep_kind(&self, kind: Kind, referred: &BTreeSet<CredentialId>) -> Result<(), LogFault> {
+        for (id, secret) in self.reader.secrets().await? {
+            if secret.kind == kind.as_str() && !referred.contains(&id) {
+                self.destroy(id).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The master key, so that a key can be sealed. Made now only if nothing is sealed yet: a lost one is not replaced silently.
     pub async fn master_for_new(&self) -> Result<MasterKey, KeyError> {
         match self.master.current() {
@@ -246,8 +291,9 @@ impl Keys {
         };
         let (mut ring, count) = (self.master.ring(), rows.len());
         for (id, row) in rows {
-            let secret = ring.open(&row.bytes, id, &row.kind).map_err(|source| KeyError::Row { key: id, source })?;
-            let bytes = master.seal(&secret, id, &row.kind);
+            let secret =
+                ring.open_bytes(&row.bytes, id, &row.kind).map_err(|source| KeyError::Row { key: id, source })?;
+            let bytes = master.seal_bytes(&secret, id, &row.kind);
             vault.put_secret(id, &Secret { bytes, ..row }).await?;
         }
         let kept = self.master.finish_rotation()?;
@@ -266,11 +312,34 @@ impl Keys {
 
     /// A new random secret: its id, and the text that its owner gets to see once.
     pub async fn issue(&self, kind: Kind) -> Result<(CredentialId, String), LogFault> {
+        self.issue_with(kind, &[]).await
+    }
+
+    /// A new key for a client of the proxy, with what it opens.
+    pub async fn issue_api_key(&self, scope: &desk::KeyScope) -> Result<(CredentialId, String), LogFault> {
+        let scope =
+            serde_json::to_vec(scope).map_err(|error| LogFault::new("cannot write the scope of a key", error))?;
+        self.issue_with(Kind::ApiKey, &scope).await
+    }
+
+    /// What a key for the proxy opens; none where it is none.
+    pub fn scope(&self, id: CredentialId) -> Option<desk::KeyScope> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let (_, bytes) = known.get(&id).filter(|(kind, _)| kind == Kind::ApiKey.as_str())?;
+        serde_json::from_slice(bytes.get(HASH_BYTES..)?).ok()
+    }
+
+    async fn issue_with(&self, kind: Kind, more: &[u8]) -> Result<(CredentialId, String), LogFault> {
         let (id, secret) = (CredentialId(ambient::uuid()), ambient::random::<32>());
-        self.put(id, kind, blake3::hash(&secret).as_bytes().to_vec()).await?;
+        self.put(id, kind, [blake3::hash(&secret).as_bytes(), more].concat()).await?;
         let prefix = match kind {
-            Kind::Token => "thk_",
-            Kind::Password | Kind::Session | Kind::Invite | Kind::Pairing | Kind::TerminalKey => "",
+            Kind::Token | Kind::ApiKey => "thk_",
+            Kind::Password
+            | Kind::Session
+            | Kind::Invite
+            | Kind::Pairing
+            | Kind::TerminalKey
+            | Kind::EndpointSecret => "",
         };
         let mut both = id.0.as_bytes().to_vec();
         both.extend_from_slice(&secret);
@@ -286,7 +355,8 @@ impl Keys {
         let hash = blake3::hash(secret);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let (known_kind, bytes) = known.get(&id)?;
-        (known_kind == kind.as_str() && bool::from(bytes.as_slice().ct_eq(hash.as_bytes()))).then_some(id)
+        let kept = bytes.get(..HASH_BYTES)?;
+        (known_kind == kind.as_str() && bool::from(kept.ct_eq(hash.as_bytes()))).then_some(id)
     }
 
     /// Hashes a password; slow on purpose, so not on a thread that serves.
@@ -367,7 +437,7 @@ pub async fn survey(reader: &Reader, master: &MasterFile) -> Result<Survey, LogF
     for (id, row) in &rows {
         let with = seal::sealed_with(&row.bytes).map_or_else(|_| "unknown".into(), |with| with.to_string());
         *sealed_with.entry(with).or_default() += 1;
-        if let Err(why) = ring.open(&row.bytes, *id, &row.kind) {
+        if let Err(why) = ring.open_bytes(&row.bytes, *id, &row.kind) {
             unreadable += 1;
             reasons.insert(why.to_string());
         }

@@ -4,10 +4,12 @@ use crate::ambient::{self, DeskClock};
 use crate::cli::output::{CliError, Exit};
 use crate::config::{Auth, Loaded, check_exposure};
 use crate::emergency::{Emergency, FileError};
+use crate::endpoints::secrets::Secrets;
 use crate::history::{History, Known};
 use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
 use crate::keys::{Keys, Kind};
 use crate::pairing::Pairings;
+use crate::proxy::{self, Proxy};
 use crate::seal::MasterFile;
 use crate::store::{Mode, Store, StoreConfig};
 use crate::telemetry::Metrics;
@@ -26,6 +28,9 @@ use tidehelm_events::answer::{Answer, BodyHash};
 use tidehelm_events::desk::{self as events, Access};
 use tidehelm_events::id::{CommandId, DeskId, NodeId, Principal, StreamId, UserName};
 use tidehelm_events::time::Span;
+
+/// How long a stop waits until the log has all requests that were served.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Streams to start without, because their records are not believed.
 #[derive(Debug, Clone, Default)]
@@ -84,6 +89,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let desk = restored.fold.truth.desk().cloned().unwrap_or_default();
     let app_name = config.desk.name.clone();
     let keys = Arc::new(Keys::load(store.twin(), MasterFile::of(&config)?, &desk).await?);
+    let secrets = Arc::new(Secrets::load(keys.clone(), &restored.fold.truth).await?);
     let history_store = store.twin();
     let (retention_store, table_store, forget_store) = (store.twin(), store.twin(), store.twin());
     let asked_store = store.twin();
@@ -109,9 +115,20 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         strangers: strangers.clone(),
     }));
     let (stop, stopping) = tokio::sync::watch::channel(false);
+    let opened = secrets.clone();
+    let proxy = Proxy::new(proxy::Parts {
+        host: host.clone(),
+        clock: clock.clone(),
+        keys: keys.clone(),
+        open: Box::new(move |id| opened.get(id)),
+        settings: config.proxy.clone(),
+        require_key: config.requires_key(),
+    });
     let app = actix_web::web::Data::new(App {
+        proxy,
         history: History::new(Box::new(history_store), Known::Live(host.durable.clone())),
         host: host.clone(),
+        secrets,
         pairings,
         terminals: terminals.clone(),
         traffic: std::sync::OnceLock::new(),
@@ -145,13 +162,20 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         actix::spawn(crate::tables::keep(app.clone(), table_store)),
         actix::spawn(crate::tables::forget(app.clone(), forget_store)),
         actix::spawn(crate::pairing::keep(host.clone(), app.keys.clone())),
+        actix::spawn(app.secrets.clone().keep()),
+        actix::spawn(app.proxy.clone().keep()),
         actix::spawn(terminals::feed::keep(app.clone(), sockets.clone())),
     ];
     let serving = actix::spawn(server);
     let why = wait_for_signal().await;
     tracing::info!(why, "stopping: finishing what was accepted");
     let _ = stop.send(true);
+    app.proxy.begin_to_stop();
     handle.stop(true).await;
+    let untold = app.proxy.drain(DRAIN_WITHIN).await;
+    if untold > 0 {
+        tracing::warn!(untold, "requests that were served are not in the log");
+    }
     // Connections go back to their pool while there still is a runtime to take them there.
     for task in beside {
         task.abort();
@@ -281,6 +305,8 @@ fn bind(app: &http::Data) -> Result<(actix_web::dev::Server, SocketAddr), CliErr
     let server = HttpServer::new(move || http::application(data.clone()))
         .workers(config.workers)
         .on_connect(http::live::prepare)
+        // Who hangs up while an answer is on its way does not want it any more: then the upstream hears of it.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(10)
         .disable_signals();
     let busy = |error: std::io::Error| {

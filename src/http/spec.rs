@@ -1,8 +1,8 @@
 //! The OpenAPI document of everything under `/api`.
 
 use super::{
-    accounts, auth, connections, copying, dashboard, desk, ea, events, frames, groups, live, log, ops, people, secrets,
-    stop, why,
+    accounts, auth, connections, copying, dashboard, desk, ea, endpoints, events, frames, groups, live, log, ops,
+    people, proxy_keys, secrets, stop, why,
 };
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
@@ -57,6 +57,11 @@ use utoipa::OpenApi;
         groups::set_member,
         groups::remove_member,
         groups::toggle_member,
+        endpoints::list,
+        endpoints::create,
+        endpoints::one,
+        endpoints::set,
+        endpoints::remove,
         connections::list,
         connections::one,
         connections::own_settings,
@@ -99,6 +104,9 @@ use utoipa::OpenApi;
         people::change_password,
         people::sessions,
         people::end_session,
+        proxy_keys::list,
+        proxy_keys::issue,
+        proxy_keys::revoke,
         people::tokens,
         people::create_token,
         people::revoke_token,

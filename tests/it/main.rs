@@ -8,6 +8,7 @@ mod client;
 mod clock;
 mod desk;
 mod ea;
+mod endpoints;
 mod fleet;
 mod groups;
 mod http;

@@ -1,0 +1,3 @@
+//! The endpoints' way to the world: the secrets that open them, and the questions that are put to them.
+
+pub mod secrets;
