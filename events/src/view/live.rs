@@ -159,7 +159,10 @@ pub fn touches(stream: &StreamId, event: &Event) -> Vec<Touch> {
         }
         (StreamId::Endpoint(id), Event::Endpoint(event)) => of_endpoint(*id, event),
         (StreamId::Proxy, Event::Endpoint(_)) => vec![Touch::Counts(Thing::Totals)],
-        (StreamId::Desk, Event::Desk(desk::Event::SettingsChanged(_) | desk::Event::Opened(_))) => {
+        (StreamId::Desk, Event::Desk(desk::Event::Opened(_))) => {
+            vec![Changed(Thing::Settings), Changed(Thing::Desk), Changed(Thing::Totals)]
+        }
+        (StreamId::Desk, Event::Desk(desk::Event::SettingsChanged(_))) => {
             vec![Changed(Thing::Settings), Changed(Thing::Desk)]
         }
         (
@@ -407,6 +410,7 @@ mod tests {
             (Thing::Settings, How::Changed),
             (account(Role::Slave, "B_1"), How::Changed),
             (member("B_1", "A_1"), How::Added),
+            (Thing::Totals, How::Changed),
         ];
         assert_eq!(told, expected.into());
         assert_eq!(changes.told(&log.fold.truth, 0), BTreeMap::new());
