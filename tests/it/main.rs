@@ -6,6 +6,7 @@ mod audit;
 mod bad;
 mod client;
 mod clock;
+mod dashboard;
 mod desk;
 mod ea;
 mod endpoints;
