@@ -16,6 +16,7 @@ pub mod log;
 pub mod ops;
 pub mod people;
 pub mod problem;
+pub mod proxy;
 pub mod proxy_keys;
 pub mod secrets;
 pub mod spec;
@@ -26,12 +27,13 @@ pub mod why;
 use crate::ambient::{self, DeskClock};
 use crate::config::Config;
 use crate::emergency::Emergency;
+use crate::endpoints::probe::HttpProber;
 use crate::endpoints::secrets::Secrets;
 use crate::history::{History, HistoryError};
 use crate::keys::Keys;
 use crate::nng;
 use crate::pairing::Pairings;
-use crate::proxy::{self, Proxy};
+use crate::proxy::Proxy;
 use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
 use crate::terminals::Terminals;
@@ -45,6 +47,7 @@ use serde::de::DeserializeOwned;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tidehelm_actors::desk::Host;
+use tidehelm_actors::endpoint::Watchers;
 use tidehelm_actors::journal::Reply;
 use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
@@ -77,6 +80,8 @@ pub struct App {
     pub keys: Arc<Keys>,
     /// Of endpoints.
     pub secrets: Arc<Secrets>,
+    pub prober: Arc<HttpProber>,
+    pub watchers: Watchers,
     pub pairings: Arc<Pairings>,
     pub terminals: Arc<Terminals>,
     /// Of the sockets, once they are open.
@@ -150,9 +155,21 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(groups::remove)
                 .service(endpoints::list)
                 .service(endpoints::create)
+                .service(endpoints::act::try_out)
+                .service(endpoints::act::test)
+                .service(endpoints::act::sync)
+                .service(endpoints::act::reset)
+                .service(endpoints::figures::listed)
+                .service(endpoints::figures::today_stats)
+                .service(endpoints::figures::daily_stats)
+                .service(endpoints::figures::model_stats)
+                .service(endpoints::figures::model_tps)
+                .service(endpoints::figures::health_checks)
                 .service(endpoints::one)
                 .service(endpoints::set)
                 .service(endpoints::remove)
+                .service(proxy::current_settings)
+                .service(proxy::change_settings)
                 .service(connections::list)
                 .service(connections::own_settings)
                 .service(connections::change_settings)
@@ -280,7 +297,7 @@ pub fn application(
                         Err(error) => Err(actix_web::error::ErrorInternalServerError(error)),
                     },
                     Err((request, payload)) => {
-                        let response = proxy::serve(&app, &request, payload).await;
+                        let response = crate::proxy::serve(&app, &request, payload).await;
                         Ok(ServiceResponse::new(request, response.map_into_right_body()))
                     }
                 }

@@ -4,6 +4,7 @@ use crate::ambient::{self, DeskClock};
 use crate::cli::output::{CliError, Exit};
 use crate::config::{Auth, Loaded, check_exposure};
 use crate::emergency::{Emergency, FileError};
+use crate::endpoints::probe::HttpProber;
 use crate::endpoints::secrets::Secrets;
 use crate::history::{History, Known};
 use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tidehelm_actors::desk::{Host, Parts};
+use tidehelm_actors::endpoint::{OnDesk, Tools, Watchers};
 use tidehelm_actors::journal::Limits;
 use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::{Clock, Outlet};
@@ -114,6 +116,13 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         }),
         strangers: strangers.clone(),
     }));
+    let prober = Arc::new(HttpProber::new(secrets.clone()));
+    let watchers = Watchers::new(Tools {
+        station: Arc::new(OnDesk { host: host.clone(), clock: clock.clone() }),
+        prober: prober.clone(),
+        clock: clock.clone(),
+        jitter: || u16::from_le_bytes(ambient::random()) % 1_000,
+    });
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let opened = secrets.clone();
     let proxy = Proxy::new(proxy::Parts {
@@ -129,6 +138,8 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         history: History::new(Box::new(history_store), Known::Live(host.durable.clone())),
         host: host.clone(),
         secrets,
+        prober,
+        watchers: watchers.clone(),
         pairings,
         terminals: terminals.clone(),
         traffic: std::sync::OnceLock::new(),
@@ -154,6 +165,9 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let _ = app.traffic.set(sockets.shared_counters());
     greet(scheme, address, terminals::listen::greeting(sockets.bound()).as_deref(), first.as_deref());
     let handle = server.handle();
+    // Endpoints are asked on a thread of their own: neither the desk nor who opens a page waits for one.
+    let watching = actix::Arbiter::new();
+    watching.spawn(watchers.follow(host.clone()));
     let beside = [
         actix::spawn(record_strangers(app.clone())),
         actix::spawn(http::stop::keep(app.clone())),
@@ -181,6 +195,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         task.abort();
         let _ = task.await;
     }
+    watching.stop();
     record_counted(&app).await;
     outbound.send(Job::Stop);
     host.stop().await;

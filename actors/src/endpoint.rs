@@ -247,11 +247,6 @@ impl Watchers {
         Ok(receiver.await.map_err(|_| NoProbe::Gone)??)
     }
 
-    /// What an endpoint that nobody registered answers. Nothing is recorded.
-    pub async fn try_out(&self, question: Question) -> Probe {
-        self.tools.prober.probe(question).await
-    }
-
     /// How many are watched.
     pub fn len(&self) -> usize {
         self.lock().len()

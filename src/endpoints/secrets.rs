@@ -52,7 +52,7 @@ impl Secrets {
 
     /// Seals a secret in the vault. It counts once an endpoint's event refers to it; until then it is only ours.
     pub async fn put(&self, plain: &str) -> Result<CredentialId, SecretError> {
-        if !(1..=SECRET_MAX).contains(&plain.len()) || !plain.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !is_secret(plain) {
             return Err(SecretError::Malformed);
         }
         let id = self.keys.seal_text(Kind::EndpointSecret, plain).await?;
@@ -134,6 +134,11 @@ impl Secrets {
     fn write<R>(&self, change: impl FnOnce(&mut Table) -> R) -> R {
         change(&mut self.table.write().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// It can be sent in a header as it is.
+pub fn is_secret(plain: &str) -> bool {
+    (1..=SECRET_MAX).contains(&plain.len()) && plain.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn referred(truth: &Truth) -> BTreeSet<CredentialId> {

@@ -1,5 +1,8 @@
 //! Endpoints: upstream services that the desk watches and sends requests to.
 
+pub mod act;
+pub mod figures;
+
 use super::accounts::AsOf;
 use super::auth::Caller;
 use super::groups::{etag, seen};
@@ -245,7 +248,7 @@ pub struct EndpointBody {
 }
 
 #[derive(Default)]
-enum SecretWish {
+pub enum SecretWish {
     #[default]
     Keep,
     None,

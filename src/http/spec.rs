@@ -2,7 +2,7 @@
 
 use super::{
     accounts, auth, connections, copying, dashboard, desk, ea, endpoints, events, frames, groups, live, log, ops,
-    people, proxy_keys, secrets, stop, why,
+    people, proxy, proxy_keys, secrets, stop, why,
 };
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
@@ -62,6 +62,18 @@ use utoipa::OpenApi;
         endpoints::one,
         endpoints::set,
         endpoints::remove,
+        endpoints::act::try_out,
+        endpoints::act::test,
+        endpoints::act::sync,
+        endpoints::act::reset,
+        endpoints::figures::listed,
+        endpoints::figures::today_stats,
+        endpoints::figures::daily_stats,
+        endpoints::figures::model_stats,
+        endpoints::figures::model_tps,
+        endpoints::figures::health_checks,
+        proxy::current_settings,
+        proxy::change_settings,
         connections::list,
         connections::one,
         connections::own_settings,
