@@ -10,6 +10,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod ea;
+mod endpoint;
 mod events;
 mod filter;
 mod fleet;
@@ -144,6 +145,8 @@ enum Command {
     Group(groups::Group),
     /// Members of trade groups: slaves that copy a master
     Member(groups::Member),
+    /// Endpoints: upstream services that the desk watches
+    Endpoint(endpoint::Endpoint),
     /// People who may use the desk
     User(people::User),
     /// Keys for programs
@@ -207,6 +210,7 @@ fn run(cli: Cli) -> Done {
         Command::Snapshot(command) => command.run(&cli.shared),
         Command::Group(command) => command.run(&cli.shared),
         Command::Member(command) => command.run(&cli.shared),
+        Command::Endpoint(command) => command.run(&cli.shared),
         Command::User(command) => command.run(&cli.shared),
         Command::Token(command) => command.run(&cli.shared),
         Command::Key(command) => command.run(&cli.shared),

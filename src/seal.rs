@@ -37,8 +37,8 @@ const COMMENT: &str = "\
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     #[error(
-        "the master key {} is missing; put the file back, or, if it is lost, revoke the keys with `tidehelm ea revoke --all`, pair \
-         anew, and set the secrets of endpoints anew",
+        "the master key {} is missing; put the file back, or, if it is lost, revoke the keys with `tidehelm ea revoke --all`, take \
+         the secrets off endpoints with `tidehelm endpoint set NAME --no-secret`, and give both anew",
         .0.display()
     )]
     Missing(PathBuf),
