@@ -35,8 +35,9 @@ use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
 use tidehelm_events::endpoint::routing::{Chance, NoChoice, Outliers, choose};
 use tidehelm_events::endpoint::{self, Failure, ProbeOutcome};
-use tidehelm_events::id::{EndpointId, Principal, StreamId};
+use tidehelm_events::id::{CredentialId, EndpointId, Principal, StreamId};
 use tidehelm_events::time::Span;
+use tidehelm_events::view::Fold;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -167,6 +168,16 @@ impl Proxy {
     /// Waits until the log has everything that was served: how much it has not.
     pub async fn drain(&self, within: Duration) -> usize {
         self.teller.drain(within).await
+    }
+
+    /// A key that was just made is good at once: who has it was answered before the table follows.
+    fn is_good(&self, key: CredentialId) -> bool {
+        let now = self.clock.now();
+        let in_log = |fold: &Fold| {
+            let token = fold.truth.desk().and_then(|desk| desk.tokens.get(&key));
+            token.is_some_and(|token| token.expires_at.is_none_or(|until| until > now))
+        };
+        self.table.get().is_good(key, now) || self.host.durable.read(in_log)
     }
 
     fn look(&self) {

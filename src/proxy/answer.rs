@@ -89,7 +89,7 @@ fn admitted(
 ) -> Result<Api, Refusal> {
     let key = key_of(request.headers());
     let known = key.and_then(|key| proxy.keys.check(Kind::ApiKey, key));
-    let known = known.filter(|key| proxy.table.get().is_good(*key, proxy.clock.now()));
+    let known = known.filter(|key| proxy.is_good(*key));
     let policy = known.and_then(|key| proxy.policies.get(key, || proxy.keys.scope(key)));
     match (policy, key) {
         (Some(policy), _) => ticket.admit(policy.admit(api.unwrap_or(Api::Other), proxy.clock.now())?),
