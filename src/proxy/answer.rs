@@ -303,11 +303,11 @@ async fn proxied(
         match took {
             Ok(answer) => return answer.passed_on(ticket, &sent).await,
             Err(problem) => {
-                proxy.note(&place, false);
+                let ejected = proxy.note(&place, false);
                 // It may have begun to work on it: who waited so long hears of it now.
                 let over = problem.outcome == Outcome::Timeout;
                 if !last && !over {
-                    proxy.note_failed_try(&place, problem.failure, problem.why.clone());
+                    proxy.note_failed_try(&place, problem.failure, &problem.why, ejected);
                 }
                 failed = Some(problem);
                 if over {
