@@ -35,15 +35,14 @@ use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
 use tidehelm_events::endpoint::routing::{Chance, NoChoice, Outliers, choose};
 use tidehelm_events::endpoint::{self, Failure, ProbeOutcome};
-use tidehelm_events::id::{CredentialId, EndpointId, Principal, StreamId};
-use tidehelm_events::time::Span;
-use tidehelm_events::view::Fold;
+use tidehelm_events::id::{EndpointId, Principal, StreamId};
+use tidehelm_events::time::{Span, Timestamp};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// How often the table looks at the desk at most.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// Failures of tries that were made good elsewhere are told so often at most, for each endpoint.
+/// Of failures of tries that were made good elsewhere no more are told in this time than make an endpoint offline.
 const NOTE_EVERY: Span = Span::millis(100);
 /// Who waits for an endpoint looks so often, even if nobody says that one has room.
 const PEEK_EVERY: Duration = Duration::from_millis(100);
@@ -170,17 +169,8 @@ impl Proxy {
         self.teller.drain(within).await
     }
 
-    /// A key that was just made is good at once: who has it was answered before the table follows.
-    fn is_good(&self, key: CredentialId) -> bool {
-        let now = self.clock.now();
-        let in_log = |fold: &Fold| {
-            let token = fold.truth.desk().and_then(|desk| desk.tokens.get(&key));
-            token.is_some_and(|token| token.expires_at.is_none_or(|until| until > now))
-        };
-        self.table.get().is_good(key, now) || self.host.durable.read(in_log)
-    }
-
-    fn look(&self) {
+    /// Looks at the desk now: who has just changed something need not wait until it is followed.
+    pub fn look(&self) {
         self.host.durable.read(|fold| self.table.learn(fold, &self.open));
     }
 
@@ -259,24 +249,35 @@ impl Proxy {
         }
     }
 
-    /// Takes in how a try at an endpoint went.
-    fn note(&self, place: &Place, good: bool) {
+    /// Takes in how a try at an endpoint went. True if it gets no requests for a while now.
+    fn note(&self, place: &Place, good: bool) -> bool {
         let (serving, now) = (self.table.get().serving(), self.clock.now());
-        if self.outliers().note(place.seat.id, good, serving, now) {
+        place.seat.tried(good);
+        let ejected = self.outliers().note(place.seat.id, good, serving, now);
+        if ejected {
             tracing::warn!(
                 endpoint = place.settings.name,
                 "it fails much more than the others and gets no requests for a while"
             );
         }
+        ejected
     }
 
     /// Tells the desk of a try that failed and was made good elsewhere: it says as much of the endpoint as a failed probe does,
     /// and the request itself is told only once, where it ended.
-    fn note_failed_try(&self, place: &Place, failure: Failure, detail: String) {
-        let now = self.clock.now();
-        if !place.seat.may_note(now, NOTE_EVERY) {
-            return;
+    fn note_failed_try(&self, place: &Place, failure: Failure, detail: &str, ejected: bool) {
+        let (now, threshold) = (self.clock.now(), place.settings.failure_threshold);
+        // Who gets no requests any more says nothing more either: one that did nothing but fail goes offline at once.
+        let count = match ejected && place.seat.failed_in_a_row() >= threshold {
+            true => threshold,
+            false => u32::from(place.seat.may_note(now, NOTE_EVERY, threshold)),
+        };
+        for _ in 0..count {
+            self.tell_failed_try(place, failure, detail, now);
         }
+    }
+
+    fn tell_failed_try(&self, place: &Place, failure: Failure, detail: &str, now: Timestamp) {
         let outcome = ProbeOutcome::Failed { failure, detail: format!("a request: {detail}") };
         let jitter = u16::from_le_bytes(ambient::random()) % 1000;
         let command = endpoint::Command::TakeProbe { outcome, found: None, revision: place.revision, jitter };

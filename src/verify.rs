@@ -24,12 +24,12 @@ use std::ops::RangeInclusive;
 use tidehelm_actors::port::{CommitLog, Depot, LogFault, Saved};
 use tidehelm_actors::restore::{RestoreError, Restorer};
 use tidehelm_events::commit::{Commit, Entry, Hash, Head, Seal, Unpacked};
-use tidehelm_events::desk::{self, Desk};
+use tidehelm_events::desk;
 use tidehelm_events::envelope::Record;
 use tidehelm_events::event::Event;
 use tidehelm_events::id::{CredentialId, DeskId, Position, StreamId, StreamNo, Version};
 use tidehelm_events::time::Timestamp;
-use tidehelm_events::truth;
+use tidehelm_events::truth::{self, Truth};
 use tidehelm_events::view::Fold;
 
 const PIECE: usize = 256;
@@ -540,8 +540,8 @@ impl Verifier {
             let restored = fold.finish();
             self.report.state_hash = Some(restored.fold.truth.hash().to_string());
             self.report.reactions_owed = restored.debts.len() as u64;
-            if let (Some(reader), Some(desk)) = (&self.reader, restored.fold.truth.desk()) {
-                check_vault(reader, desk, self.head.position, &mut self.report).await;
+            if let Some(reader) = &self.reader {
+                check_vault(reader, &restored.fold.truth, self.head.position, &mut self.report).await;
             }
         }
         if let Some(reader) = &self.reader
@@ -616,11 +616,14 @@ fn whole(saved: &Saved) -> Result<Fold, String> {
 }
 
 /// Every credential that the desk counts on must be in the vault.
-async fn check_vault(reader: &Reader, desk: &Desk, at: Position, report: &mut Report) {
+async fn check_vault(reader: &Reader, truth: &Truth, at: Position, report: &mut Report) {
     let mut missing = Vec::new();
-    for (id, kind, whose) in credentials(desk) {
+    for (id, kind, whose) in credentials(truth) {
         match reader.secret(id).await {
-            Ok(Some(secret)) if secret.kind == kind => report.credentials += 1,
+            // A token may be a key of the proxy: what it opens stands in the vault with it.
+            Ok(Some(secret)) if secret.kind == kind || (kind == "token" && secret.kind == "api_key") => {
+                report.credentials += 1;
+            }
             Ok(Some(secret)) => {
                 report.problem(
                     at,
@@ -641,8 +644,12 @@ async fn check_vault(reader: &Reader, desk: &Desk, at: Position, report: &mut Re
     }
 }
 
-/// Every secret that the desk counts on: its id, its kind, and whose it is.
-pub fn credentials(desk: &Desk) -> Vec<(CredentialId, &'static str, String)> {
+/// Every secret that the desk and its endpoints count on: its id, its kind, and whose it is.
+pub fn credentials(truth: &Truth) -> Vec<(CredentialId, &'static str, String)> {
+    let endpoints = truth.endpoints().filter_map(|endpoint| endpoint.settings.as_ref());
+    let secrets = endpoints.filter_map(|settings| Some((settings.secret?, &settings.name)));
+    let secrets = secrets.map(|(id, name)| (id, "endpoint_secret", format!("endpoint {name}")));
+    let Some(desk) = truth.desk() else { return secrets.collect() };
     let users = desk.users.iter().map(|(name, user)| (user.credential, "password", format!("user {name}")));
     let invites = desk.invites.iter().map(|(id, invite)| (*id, "invite", format!("the invitation of {}", invite.name)));
     let sessions = desk.sessions.iter().map(|(id, session)| (*id, "session", format!("a session of {}", session.name)));
@@ -651,5 +658,5 @@ pub fn credentials(desk: &Desk) -> Vec<(CredentialId, &'static str, String)> {
     let keys = desk.terminal_keys.iter();
     let keys =
         keys.map(|(id, key)| (*id, "terminal_key", format!("the terminal of {}/{}", key.role.as_str(), key.account)));
-    users.chain(invites).chain(sessions).chain(tokens).chain(pairings).chain(keys).collect()
+    users.chain(invites).chain(sessions).chain(tokens).chain(pairings).chain(keys).chain(secrets).collect()
 }

@@ -122,6 +122,7 @@ pub async fn issue(
     if desk(&app, |shown, desk| shown >= reply.position.0 && !desk.tokens.contains_key(&key)) {
         return Err(spent(&app, key).await?);
     }
+    app.proxy.look();
     Ok(HttpResponse::Created().json(ApiKeyMade { id: key.to_string(), key: secret }))
 }
 
@@ -138,5 +139,6 @@ pub async fn revoke(
     let key = credential(&path)?;
     app.command(&request, &caller, Wish::desk(Command::RevokeToken { token: key }, b"")).await?;
     app.keys.destroy(key).await?;
+    app.proxy.look();
     Ok(HttpResponse::NoContent().finish())
 }

@@ -89,7 +89,7 @@ fn admitted(
 ) -> Result<Api, Refusal> {
     let key = key_of(request.headers());
     let known = key.and_then(|key| proxy.keys.check(Kind::ApiKey, key));
-    let known = known.filter(|key| proxy.is_good(*key));
+    let known = known.filter(|key| proxy.table.get().is_good(*key, proxy.clock.now()));
     let policy = known.and_then(|key| proxy.policies.get(key, || proxy.keys.scope(key)));
     match (policy, key) {
         (Some(policy), _) => ticket.admit(policy.admit(api.unwrap_or(Api::Other), proxy.clock.now())?),
@@ -303,11 +303,11 @@ async fn proxied(
         match took {
             Ok(answer) => return answer.passed_on(ticket, &sent).await,
             Err(problem) => {
-                proxy.note(&place, false);
+                let ejected = proxy.note(&place, false);
                 // It may have begun to work on it: who waited so long hears of it now.
                 let over = problem.outcome == Outcome::Timeout;
                 if !last && !over {
-                    proxy.note_failed_try(&place, problem.failure, problem.why.clone());
+                    proxy.note_failed_try(&place, problem.failure, &problem.why, ejected);
                 }
                 failed = Some(problem);
                 if over {

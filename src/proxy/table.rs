@@ -46,8 +46,10 @@ pub struct Seat {
     /// Microseconds; below zero: nothing was measured.
     latency: AtomicI64,
     measured_at: AtomicI64,
-    /// When the desk was last told that a try failed.
+    /// When the desk was first told that a try failed, and how often since then.
     noted_at: AtomicI64,
+    noted: AtomicU32,
+    failed_in_a_row: AtomicU32,
 }
 
 /// When it differs the place is built anew.
@@ -79,6 +81,8 @@ impl Seat {
             latency: AtomicI64::new(UNMEASURED),
             measured_at: AtomicI64::new(UNMEASURED),
             noted_at: AtomicI64::new(0),
+            noted: AtomicU32::new(0),
+            failed_in_a_row: AtomicU32::new(0),
         })
     }
 
@@ -99,11 +103,24 @@ impl Seat {
         self.measured_at.store(micros(endpoint.measured_at.map(|at| at.0)), Ordering::Relaxed);
     }
 
-    /// True once in so long: not every failure of a try is told.
-    pub fn may_note(&self, now: Timestamp, every: Span) -> bool {
-        let last = self.noted_at.load(Ordering::Relaxed);
-        let due = now.0.saturating_sub(last) >= every.0;
-        due && self.noted_at.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    pub fn tried(&self, good: bool) {
+        match good {
+            true => self.failed_in_a_row.store(0, Ordering::Relaxed),
+            false => _ = self.failed_in_a_row.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+    pub fn failed_in_a_row(&self) -> u32 {
+        self.failed_in_a_row.load(Ordering::Relaxed)
+    }
+
+    /// True so many times in so long: not every failure of a try is told.
+    pub fn may_note(&self, now: Timestamp, every: Span, most: u32) -> bool {
+        let first = self.noted_at.load(Ordering::Relaxed);
+        let due = now.0.saturating_sub(first) >= every.0;
+        if due && self.noted_at.compare_exchange(first, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.noted.store(0, Ordering::Relaxed);
+        }
+        self.noted.fetch_add(1, Ordering::Relaxed) < most
     }
 }
 

@@ -21,6 +21,7 @@ mod numbers;
 mod pairing;
 mod postgres;
 mod power;
+mod proxy;
 mod python;
 mod shim;
 mod socket;
