@@ -31,10 +31,14 @@ struct Look;
 /// Somebody wants to know now.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Ask(oneshot::Sender<Result<Probe, Fault>>);
+struct Ask(Asker);
+
+type Asker = oneshot::Sender<Result<Probe, Fault>>;
 
 /// Messages that wait for an actor: with one of them there it looks again in any case, so that a further one is not missed.
 const MAILBOX: usize = 16;
+/// Who waits for one answer; more are told to come again.
+const ASKERS_MAX: usize = 64;
 /// Those who are overdue at the start are asked one after the other, this far apart.
 const APART: Duration = Duration::from_millis(5);
 /// How long until the next try where a probe could not be recorded, or is not shown yet.
@@ -79,7 +83,7 @@ pub struct EndpointActor {
     doing: Doing,
     turn: Turn,
     /// Who wants to know what comes out next.
-    asking: Vec<oneshot::Sender<Result<Probe, Fault>>>,
+    asking: Vec<Asker>,
     not_before: Timestamp,
     first_look: Duration,
 }
@@ -147,21 +151,23 @@ impl EndpointActor {
         self.turn
     }
 
+    /// Who asks from now on wants to know what comes after this.
     fn tell(&mut self, probe: Probe, revision: Version, context: &mut Context<Self>) {
         self.doing = Doing::Telling;
         let (id, station, jitter) = (self.id, self.tools.station.clone(), (self.tools.jitter)());
+        let askers = std::mem::take(&mut self.asking);
         let told = async move {
-            let told = tell(&*station, id, &probe, revision, jitter).await;
-            told.map(|()| probe)
+            let told = tell(&*station, id, &probe, revision, jitter).await.map(|()| probe);
+            (told, askers)
         };
-        context.spawn(told.into_actor(self).map(|told, actor, context| actor.told(told, context)));
+        context.spawn(told.into_actor(self).map(|(told, askers), actor, context| actor.told(told, askers, context)));
     }
 
-    fn told(&mut self, told: Result<Probe, Fault>, context: &mut Context<Self>) {
+    fn told(&mut self, told: Result<Probe, Fault>, askers: Vec<Asker>, context: &mut Context<Self>) {
         if let Err(fault) = &told {
             tracing::warn!(endpoint = %self.id, %fault, "what a probe heard could not be recorded");
         }
-        for asker in self.asking.drain(..) {
+        for asker in askers {
             // Who asked may have gone.
             let _ = asker.send(told.clone());
         }
@@ -208,6 +214,10 @@ impl Handler<Ask> for EndpointActor {
     type Result = ();
 
     fn handle(&mut self, Ask(asker): Ask, context: &mut Context<Self>) {
+        if self.asking.len() >= ASKERS_MAX {
+            let _ = asker.send(Err(Fault::Overloaded));
+            return;
+        }
         self.asking.push(asker);
         self.look(context);
     }

@@ -1,10 +1,14 @@
 //! The actors in virtual time, with a desk that is one endpoint's stream each, and a world that answers, refuses or hangs.
 
+mod storm;
+
 use super::*;
 use actix::System;
 use std::future::Future;
-use tidehelm_events::endpoint::{Api, Ending, RequestFinished, Tokens, TokensKnown};
-use tidehelm_events::endpoint::{Command, Directory, Endpoint, Failure, Kind, Outcome, ProbeOutcome, Status};
+use tidehelm_events::endpoint::{Api, Ending, Model, Refusal, RequestFinished, Tokens, TokensKnown};
+use tidehelm_events::endpoint::{
+    Command, Directory, Endpoint, Event as Of, Failure, Kind, Outcome, ProbeOutcome, Status,
+};
 use tidehelm_events::stream::{Seen, Stamp, Stream};
 use tokio::time::{Instant, sleep};
 
@@ -31,6 +35,8 @@ enum Peer {
     Refuses,
     /// Takes the question, and never answers.
     Hangs,
+    /// Says each time that it is something else, that it took no time at all, and that it has more models than fit.
+    Lies,
 }
 
 /// Both sides of the actors.
@@ -45,6 +51,13 @@ struct Inner {
     peers: BTreeMap<String, Peer>,
     /// Who was asked when, in milliseconds since the start.
     asked: Vec<(String, i64)>,
+    /// What came out of them, in the same order for each.
+    heard: Vec<(String, ProbeOutcome)>,
+    /// Whose question is under way.
+    under_way: BTreeSet<String>,
+    given_up: u32,
+    /// What was recorded, and when.
+    log: Vec<(EndpointId, Of, Timestamp)>,
     /// Nothing can be recorded.
     down: bool,
     tries: u32,
@@ -76,6 +89,10 @@ impl Case {
     }
 
     fn does(&self, id: EndpointId, command: Command) {
+        self.tries(id, command).unwrap();
+    }
+
+    fn tries(&self, id: EndpointId, command: Command) -> Result<(), Refusal> {
         let now = self.clock.now();
         let mut inner = self.lock();
         let (endpoint, version) = inner.endpoints.entry(id).or_insert_with(|| (Endpoint::new(id), 0));
@@ -91,11 +108,14 @@ impl Case {
             stopped: None,
             endpoints: Directory::EMPTY,
         };
-        for event in endpoint.decide(command, &seen).unwrap().events {
+        let events = endpoint.decide(command, &seen)?.events;
+        for event in &events {
             *version += 1;
             let (position, version) = (Position(*version), Version(*version));
-            endpoint.evolve(&event, &Stamp { position, version, received_at: now, recorded_at: now });
+            endpoint.evolve(event, &Stamp { position, version, received_at: now, recorded_at: now });
         }
+        inner.log.extend(events.into_iter().map(|event| (id, event, now)));
+        Ok(())
     }
 
     fn endpoint(&self, id: EndpointId) -> Endpoint {
@@ -135,8 +155,19 @@ impl Station for Case {
         if self.lock().down {
             return Err(Fault::Unavailable);
         }
-        self.does(id, command);
-        Ok(None)
+        Ok(self.tries(id, command).err().map(|refusal| refusal.denial()))
+    }
+}
+
+/// Ends with its question, also where nobody waits for the answer any more.
+struct UnderWay<'a>(&'a Case, String);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.lock().under_way.remove(&self.1);
+        let mut inner = self.0.lock();
+        let (asked, heard) = (inner.asked.len(), inner.heard.len() + inner.under_way.len());
+        inner.given_up = (asked - heard) as u32;
     }
 }
 
@@ -146,6 +177,8 @@ impl Prober for Case {
         let url = question.settings.base_url.clone();
         let at = self.clock.now().since(START).0 / 1_000;
         self.lock().asked.push((url.clone(), at));
+        assert!(self.lock().under_way.insert(url.clone()), "{url} is asked twice at once");
+        let _under_way = UnderWay(self, url.clone());
         let peer = self.lock().peers[&url];
         let failed = |failure| ProbeOutcome::Failed { failure, detail: String::new() };
         let outcome = match peer {
@@ -158,11 +191,21 @@ impl Prober for Case {
                 sleep(duration(question.settings.probe_timeout())).await;
                 failed(Failure::Timeout)
             }
+            Peer::Lies => ProbeOutcome::Answered { took: Span(0) },
         };
+        self.lock().heard.push((url, outcome.clone()));
         let good = matches!(outcome, ProbeOutcome::Answered { .. });
-        let found = good.then_some(Found { kind: Kind::Vllm, version: None });
-        Probe { outcome, found, models: good.then(Vec::new) }
+        let (kind, models) = match peer {
+            Peer::Lies => (Kind::ALL[self.lock().asked.len() % 7], (0..1_001).map(named).collect()),
+            _ => (Kind::Vllm, vec![named(1)]),
+        };
+        let found = good.then_some(Found { kind, version: None });
+        Probe { outcome, found, models: good.then_some(models) }
     }
+}
+
+fn named(number: u32) -> Model {
+    Model { id: format!("m{number}"), context: None }
 }
 
 fn url(number: u128) -> String {
@@ -265,6 +308,16 @@ fn who_asks_gets_the_next_answer_without_a_second_probe() {
         watchers.probe(id).await.unwrap();
         until(&case, 16).await;
         assert_eq!(case.asked(1), [0, 4, 15], "one more, from which the interval counts");
+        // A probe that is over, and is being recorded, says nothing of now.
+        let first = watchers.probe(id);
+        let late = async {
+            sleep(Duration::from_millis(502)).await;
+            case.is(1, Peer::Refuses);
+            watchers.probe(id).await
+        };
+        let (first, late) = tokio::join!(first, late);
+        assert!(matches!(first.unwrap().outcome, ProbeOutcome::Answered { .. }));
+        assert!(matches!(late.unwrap().outcome, ProbeOutcome::Failed { .. }));
     });
 }
 
