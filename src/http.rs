@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod auth;
 pub mod connections;
 pub mod copying;
+pub mod dashboard;
 pub mod desk;
 pub mod ea;
 pub mod endpoints;
@@ -16,6 +17,7 @@ pub mod ops;
 pub mod people;
 pub mod problem;
 pub mod proxy;
+pub mod proxy_keys;
 pub mod secrets;
 pub mod spec;
 pub mod stop;
@@ -31,6 +33,7 @@ use crate::history::{History, HistoryError};
 use crate::keys::Keys;
 use crate::nng;
 use crate::pairing::Pairings;
+use crate::proxy::Proxy;
 use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
 use crate::terminals::Terminals;
@@ -73,6 +76,7 @@ fn too_slow() -> Problem {
 /// What every handler can reach.
 pub struct App {
     pub host: Host,
+    pub proxy: Arc<Proxy>,
     pub keys: Arc<Keys>,
     /// Of endpoints.
     pub secrets: Arc<Secrets>,
@@ -93,6 +97,8 @@ pub struct App {
     pub live: live::Live,
     /// How many more WebSocket sessions there may be.
     pub live_places: Arc<tokio::sync::Semaphore>,
+    /// How far the tables that follow the log have come.
+    pub tables: crate::tables::Reach,
     pub stopping: tokio::sync::watch::Receiver<bool>,
     /// For questions about the store itself.
     pub store: Store,
@@ -172,6 +178,21 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(copying::defaults)
                 .service(copying::change_defaults)
                 .service(copying::rules)
+                .service(dashboard::overview)
+                .service(dashboard::endpoints)
+                .service(dashboard::stats)
+                .service(dashboard::request_history)
+                .service(dashboard::tokens::daily)
+                .service(dashboard::tokens::monthly)
+                .service(dashboard::tokens::total)
+                .service(dashboard::tokens::models)
+                .service(dashboard::clients::timeline)
+                .service(dashboard::clients::models)
+                .service(dashboard::clients::heat_map)
+                .service(dashboard::clients::detail)
+                .service(dashboard::clients::ranking)
+                .service(dashboard::requests::export)
+                .service(dashboard::requests::list)
                 .service(why::about)
                 .service(why::of_signal)
                 .service(why::latency)
@@ -199,6 +220,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(ea::pair)
                 .service(ea::keys)
                 .service(ea::revoke_key)
+                .service(proxy_keys::list)
+                .service(proxy_keys::issue)
+                .service(proxy_keys::revoke)
                 .service(secrets::status)
                 .service(secrets::rotate)
                 .service(ops::config)
@@ -220,7 +244,7 @@ pub fn application(
     >,
 > {
     let limit = app.config.http.body_limit.as_usize();
-    let measured = app.clone();
+    let (measured, beside) = (app.clone(), app.clone());
     actix_web::App::new()
         .app_data(app)
         .app_data(web::PayloadConfig::new(limit))
@@ -258,6 +282,27 @@ pub fn application(
             .instrument(span)
         })
         .wrap(NormalizePath::new(TrailingSlash::Trim))
+        // Outside of everything else: what passes through the proxy is neither compressed nor logged, and may take its time.
+        .wrap_fn(move |request, service| {
+            let app = beside.clone();
+            let answer = match request.path().starts_with("/v1/") {
+                true => Err(request.into_parts()),
+                false => Ok(service.call(request)),
+            };
+            async move {
+                match answer {
+                    // A command is carried to its end, though the client has gone meanwhile.
+                    Ok(answer) => match actix_web::rt::spawn(answer).await {
+                        Ok(answered) => answered.map(ServiceResponse::map_into_left_body),
+                        Err(error) => Err(actix_web::error::ErrorInternalServerError(error)),
+                    },
+                    Err((request, payload)) => {
+                        let response = crate::proxy::serve(&app, &request, payload).await;
+                        Ok(ServiceResponse::new(request, response.map_into_right_body()))
+                    }
+                }
+            }
+        })
         .configure(routes)
 }
 
@@ -401,6 +446,11 @@ impl App {
         }
         let fold = self.history.fold_at(position).await?;
         Ok(look(&fold))
+    }
+
+    /// Requests that an endpoint is at.
+    pub fn in_flight(&self, endpoint: EndpointId) -> u32 {
+        self.proxy.in_flight(endpoint)
     }
 
     /// The position that `POSITION | time` names.

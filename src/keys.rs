@@ -51,6 +51,9 @@ type Opened = (CredentialId, Result<TerminalKey, SealError>);
 /// A text that was sealed, or why it cannot be opened.
 pub type OpenedText = (CredentialId, Result<Arc<str>, SealError>);
 
+/// Of a hash, at the beginning of what is kept of a random secret.
+const HASH_BYTES: usize = 32;
+
 /// From so many keys on, the vault is read at once rather than row by row.
 const MANY: usize = 8;
 
@@ -64,6 +67,8 @@ pub enum Kind {
     Pairing,
     TerminalKey,
     EndpointSecret,
+    /// Of a client of the proxy: behind the hash stands what it opens.
+    ApiKey,
 }
 
 impl Kind {
@@ -76,6 +81,7 @@ impl Kind {
             Kind::Pairing => "pairing",
             Kind::TerminalKey => "terminal_key",
             Kind::EndpointSecret => "endpoint_secret",
+            Kind::ApiKey => "api_key",
         }
     }
 
@@ -306,10 +312,28 @@ impl Keys {
 
     /// A new random secret: its id, and the text that its owner gets to see once.
     pub async fn issue(&self, kind: Kind) -> Result<(CredentialId, String), LogFault> {
+        self.issue_with(kind, &[]).await
+    }
+
+    /// A new key for a client of the proxy, with what it opens.
+    pub async fn issue_api_key(&self, scope: &desk::KeyScope) -> Result<(CredentialId, String), LogFault> {
+        let scope =
+            serde_json::to_vec(scope).map_err(|error| LogFault::new("cannot write the scope of a key", error))?;
+        self.issue_with(Kind::ApiKey, &scope).await
+    }
+
+    /// What a key for the proxy opens; none where it is none.
+    pub fn scope(&self, id: CredentialId) -> Option<desk::KeyScope> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let (_, bytes) = known.get(&id).filter(|(kind, _)| kind == Kind::ApiKey.as_str())?;
+        serde_json::from_slice(bytes.get(HASH_BYTES..)?).ok()
+    }
+
+    async fn issue_with(&self, kind: Kind, more: &[u8]) -> Result<(CredentialId, String), LogFault> {
         let (id, secret) = (CredentialId(ambient::uuid()), ambient::random::<32>());
-        self.put(id, kind, blake3::hash(&secret).as_bytes().to_vec()).await?;
+        self.put(id, kind, [blake3::hash(&secret).as_bytes(), more].concat()).await?;
         let prefix = match kind {
-            Kind::Token => "thk_",
+            Kind::Token | Kind::ApiKey => "thk_",
             Kind::Password
             | Kind::Session
             | Kind::Invite
@@ -331,7 +355,8 @@ impl Keys {
         let hash = blake3::hash(secret);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let (known_kind, bytes) = known.get(&id)?;
-        (known_kind == kind.as_str() && bool::from(bytes.as_slice().ct_eq(hash.as_bytes()))).then_some(id)
+        let kept = bytes.get(..HASH_BYTES)?;
+        (known_kind == kind.as_str() && bool::from(kept.ct_eq(hash.as_bytes()))).then_some(id)
     }
 
     /// Hashes a password; slow on purpose, so not on a thread that serves.

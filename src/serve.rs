@@ -10,6 +10,7 @@ use crate::history::{History, Known};
 use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
 use crate::keys::{Keys, Kind};
 use crate::pairing::Pairings;
+use crate::proxy::{self, Proxy};
 use crate::seal::MasterFile;
 use crate::store::{Mode, Store, StoreConfig};
 use crate::telemetry::Metrics;
@@ -29,6 +30,9 @@ use tidehelm_events::answer::{Answer, BodyHash};
 use tidehelm_events::desk::{self as events, Access};
 use tidehelm_events::id::{CommandId, DeskId, NodeId, Principal, StreamId, UserName};
 use tidehelm_events::time::Span;
+
+/// How long a stop waits until the log has all requests that were served.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Streams to start without, because their records are not believed.
 #[derive(Debug, Clone, Default)]
@@ -89,7 +93,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let keys = Arc::new(Keys::load(store.twin(), MasterFile::of(&config)?, &desk).await?);
     let secrets = Arc::new(Secrets::load(keys.clone(), &restored.fold.truth).await?);
     let history_store = store.twin();
-    let (retention_store, table_store) = (store.twin(), store.twin());
+    let (retention_store, table_store, forget_store) = (store.twin(), store.twin(), store.twin());
     let asked_store = store.twin();
     let clock = Arc::new(DeskClock::default());
     let emergency = Emergency::open(&config.emergency_log(), restored.fold.truth.desk_id(), clock.now());
@@ -120,7 +124,17 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         jitter: || u16::from_le_bytes(ambient::random()) % 1_000,
     });
     let (stop, stopping) = tokio::sync::watch::channel(false);
+    let opened = secrets.clone();
+    let proxy = Proxy::new(proxy::Parts {
+        host: host.clone(),
+        clock: clock.clone(),
+        keys: keys.clone(),
+        open: Box::new(move |id| opened.get(id)),
+        settings: config.proxy.clone(),
+        require_key: config.requires_key(),
+    });
     let app = actix_web::web::Data::new(App {
+        proxy,
         history: History::new(Box::new(history_store), Known::Live(host.durable.clone())),
         host: host.clone(),
         secrets,
@@ -138,6 +152,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         sse: Arc::new(tokio::sync::Semaphore::new(config.http.sse_clients_max)),
         live: http::live::Live::new(host.durable.head().position),
         live_places: Arc::new(tokio::sync::Semaphore::new(config.http.ws_clients_max)),
+        tables: crate::tables::Reach::default(),
         stopping: stopping.clone(),
         sizes: tokio::sync::Mutex::new(None),
         store: asked_store,
@@ -159,15 +174,22 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         actix::spawn(http::live::keep(app.clone())),
         actix::spawn(crate::retention::keep(app.clone(), retention_store)),
         actix::spawn(crate::tables::keep(app.clone(), table_store)),
+        actix::spawn(crate::tables::forget(app.clone(), forget_store)),
         actix::spawn(crate::pairing::keep(host.clone(), app.keys.clone())),
         actix::spawn(app.secrets.clone().keep()),
+        actix::spawn(app.proxy.clone().keep()),
         actix::spawn(terminals::feed::keep(app.clone(), sockets.clone())),
     ];
     let serving = actix::spawn(server);
     let why = wait_for_signal().await;
     tracing::info!(why, "stopping: finishing what was accepted");
     let _ = stop.send(true);
+    app.proxy.begin_to_stop();
     handle.stop(true).await;
+    let untold = app.proxy.drain(DRAIN_WITHIN).await;
+    if untold > 0 {
+        tracing::warn!(untold, "requests that were served are not in the log");
+    }
     // Connections go back to their pool while there still is a runtime to take them there.
     for task in beside {
         task.abort();
@@ -298,6 +320,8 @@ fn bind(app: &http::Data) -> Result<(actix_web::dev::Server, SocketAddr), CliErr
     let server = HttpServer::new(move || http::application(data.clone()))
         .workers(config.workers)
         .on_connect(http::live::prepare)
+        // Who hangs up while an answer is on its way does not want it any more: then the upstream hears of it.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(10)
         .disable_signals();
     let busy = |error: std::io::Error| {

@@ -334,7 +334,7 @@ pub(super) async fn or_destroy(
     }
 }
 
-fn only<T>(mut found: Vec<T>, wanted: &str) -> Result<T, CliError> {
+pub(super) fn only<T>(mut found: Vec<T>, wanted: &str) -> Result<T, CliError> {
     match (found.pop(), found.is_empty()) {
         (Some(id), true) => Ok(id),
         (Some(_), false) => {

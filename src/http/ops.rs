@@ -4,7 +4,7 @@ use super::auth::Caller;
 use super::problem::Problem;
 use super::{Answered, Data};
 use crate::store::Sizes;
-use crate::telemetry::{Line, StatusMetrics, desk_lines, evaluation_lines, terminal_lines};
+use crate::telemetry::{Line, StatusMetrics, desk_lines, endpoint_lines, evaluation_lines, terminal_lines};
 use actix_web::{HttpResponse, get, web};
 use std::sync::atomic::Ordering;
 use tidehelm_actors::desk::Health;
@@ -83,6 +83,7 @@ pub async fn metrics(app: Data) -> Result<HttpResponse, Problem> {
     let what = "Secrets of endpoints that cannot be opened: these endpoints are not asked";
     lines.push(Line::gauge("tidehelm_endpoint_secrets_shut", what, shut as f64));
     lines.extend(terminal_lines(&app.terminals.counters, app.traffic.get().map(AsRef::as_ref)));
+    lines.extend(app.host.durable.read(|fold| endpoint_lines(fold, |id| app.in_flight(id))));
     if let Some(sizes) = sizes(&app).await {
         lines.extend(size_lines(&sizes));
     }

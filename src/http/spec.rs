@@ -1,8 +1,8 @@
 //! The OpenAPI document of everything under `/api`.
 
 use super::{
-    accounts, auth, connections, copying, desk, ea, endpoints, events, frames, groups, live, log, ops, people, proxy,
-    secrets, stop, why,
+    accounts, auth, connections, copying, dashboard, desk, ea, endpoints, events, frames, groups, live, log, ops,
+    people, proxy, proxy_keys, secrets, stop, why,
 };
 use actix_web::{HttpResponse, get};
 use utoipa::OpenApi;
@@ -82,6 +82,21 @@ use utoipa::OpenApi;
         copying::defaults,
         copying::change_defaults,
         copying::rules,
+        dashboard::overview,
+        dashboard::endpoints,
+        dashboard::stats,
+        dashboard::request_history,
+        dashboard::tokens::total,
+        dashboard::tokens::daily,
+        dashboard::tokens::monthly,
+        dashboard::tokens::models,
+        dashboard::clients::ranking,
+        dashboard::clients::timeline,
+        dashboard::clients::models,
+        dashboard::clients::heat_map,
+        dashboard::clients::detail,
+        dashboard::requests::list,
+        dashboard::requests::export,
         why::about,
         why::of_signal,
         why::latency,
@@ -101,6 +116,9 @@ use utoipa::OpenApi;
         people::change_password,
         people::sessions,
         people::end_session,
+        proxy_keys::list,
+        proxy_keys::issue,
+        proxy_keys::revoke,
         people::tokens,
         people::create_token,
         people::revoke_token,
