@@ -64,7 +64,7 @@ async fn sweep(app: &Data) {
         Some(channels.filter_map(|channel| channel.is.secret).collect::<BTreeSet<CredentialId>>())
     });
     let Some(known) = known else { return };
-    if let Err(error) = app.keys.sweep_channels(&known).await {
+    if let Err(error) = app.keys.sweep_kind(crate::keys::Kind::ChannelSecret, &known).await {
         tracing::warn!(%error, "secrets of channels that are gone could not be destroyed");
     }
 }

@@ -11,15 +11,20 @@ mod demo;
 mod diff;
 mod doctor;
 mod ea;
+mod endpoint;
 mod events;
 mod filter;
 mod fleet;
 mod groups;
+mod key;
+mod load;
 mod manual;
 mod migrate;
+mod overview;
 mod people;
 mod rebuild;
 mod replay;
+mod requests;
 mod secrets;
 mod serve;
 mod snapshot;
@@ -31,6 +36,7 @@ mod target;
 mod top;
 mod trace;
 mod transfer;
+mod upstream;
 mod verify;
 mod why;
 
@@ -128,6 +134,10 @@ enum Command {
     Resume(stop::Resume),
     /// Accounts and rates, again and again
     Top(top::Top),
+    /// Endpoints, and what their requests add up to
+    Overview(overview::Overview),
+    /// Requests that ended: list them, or write them to a file
+    Requests(requests::Requests),
     /// Look at the disk, the clock, the port and the store, and say what is wrong
     Doctor(doctor::Doctor),
     /// Write a snapshot now, so that the next start reads less
@@ -138,10 +148,16 @@ enum Command {
     Member(groups::Member),
     /// What is raised, who hears of it, and whether they did
     Alert(alert::Alert),
+    /// Endpoints: upstream services that the desk watches
+    Endpoint(endpoint::Endpoint),
     /// People who may use the desk
     User(people::User),
     /// Keys for programs
     Token(people::Token),
+    /// Keys of the proxy's clients: issue, list, revoke
+    Key(key::Key),
+    /// Load for the proxy, or for any server with the interface of OpenAI
+    Load(load::Load),
     /// Keys of terminals: pair, list, revoke
     Ea(ea::Ea),
     /// What is sealed, and the master key that opens it
@@ -152,6 +168,9 @@ enum Command {
     Completions(manual::Completions),
     /// The manual as pages for `man`
     Man(manual::Man),
+    /// A simulated LLM server, for tests and load
+    #[command(hide = true)]
+    Upstream(upstream::Simulated),
     /// Print the OpenAPI document
     #[command(hide = true)]
     Openapi,
@@ -186,6 +205,8 @@ fn run(cli: Cli) -> Done {
         Command::Stop(command) => command.run(&cli.shared),
         Command::Resume(command) => command.run(&cli.shared),
         Command::Top(command) => command.run(&cli.shared),
+        Command::Overview(command) => command.run(&cli.shared),
+        Command::Requests(command) => command.run(&cli.shared),
         Command::Doctor(command) => command.run(&cli.shared),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
@@ -193,14 +214,20 @@ fn run(cli: Cli) -> Done {
         Command::Group(command) => command.run(&cli.shared),
         Command::Member(command) => command.run(&cli.shared),
         Command::Alert(command) => command.run(&cli.shared),
+        Command::Endpoint(command) => command.run(&cli.shared),
         Command::User(command) => command.run(&cli.shared),
         Command::Token(command) => command.run(&cli.shared),
+        Command::Key(command) => command.run(&cli.shared),
+        Command::Load(command) => command.run(&cli.shared),
         Command::Ea(command) => command.run(&cli.shared),
         Command::Secrets(command) => command.run(&cli.shared),
         Command::Config(command) => command.run(&cli.shared),
+        Command::Upstream(command) => command.run(&cli.shared),
         Command::Openapi => print(&crate::http::spec::json()),
     }
 }
+
+pub(crate) use filter::encoded;
 
 /// Writes text to standard output.
 pub(crate) fn print(text: &str) -> Done {

@@ -40,6 +40,7 @@ pub struct Config {
     pub alerts: Alerts,
     pub log: Log,
     pub desk: Desk,
+    pub proxy: Proxy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -117,6 +118,9 @@ pub struct Actors {
 pub struct Retention {
     pub telemetry_age: Millis,
     pub telemetry_size: Bytes,
+    pub requests_age: Millis,
+    pub requests_max: u64,
+    pub request_days_age: Millis,
     pub check_every: Millis,
 }
 
@@ -149,6 +153,29 @@ pub struct Log {
 #[serde(deny_unknown_fields)]
 pub struct Desk {
     pub name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proxy {
+    pub require_key: RequireKey,
+    pub body_limit: Bytes,
+    pub bodies_max: Bytes,
+    pub queue_max: usize,
+    pub queue_wait: Millis,
+    pub untold_max: usize,
+    pub durable_answers: bool,
+    pub trusted_proxies: Vec<String>,
+}
+
+/// Whether a client of the proxy needs a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequireKey {
+    /// As `http.auth` has it.
+    Auto,
+    Yes,
+    No,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -218,9 +245,18 @@ macro_rules! defaults {
         }
     )*};
 }
-defaults!(Data data, Store store, Http http, Secrets secrets, Journal journal, Actors actors, Retention retention, Snapshots snapshots, Log log, Desk desk);
+defaults!(Data data, Store store, Http http, Secrets secrets, Journal journal, Actors actors, Retention retention, Snapshots snapshots, Log log, Desk desk, Proxy proxy);
 
 impl Config {
+    /// True if clients of the proxy need a key.
+    pub fn requires_key(&self) -> bool {
+        match self.proxy.require_key {
+            RequireKey::Auto => self.http.auth == Auth::Required,
+            RequireKey::Yes => true,
+            RequireKey::No => false,
+        }
+    }
+
     /// Where the master key is: beside the data directory where nothing is said, so that a copy of the one does not bring
     /// the other along.
     pub fn master_key_file(&self) -> PathBuf {
@@ -270,6 +306,9 @@ pub fn check_exposure(config: &Config) -> Result<(), ConfigError> {
     }
     if http.auth == Auth::Off {
         missing.push("authentication (set http.auth = \"required\")");
+    }
+    if http.auth == Auth::Required && !config.requires_key() {
+        missing.push("keys of the proxy's clients (set proxy.require_key = \"yes\")");
     }
     if missing.is_empty() {
         return Ok(());

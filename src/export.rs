@@ -187,16 +187,19 @@ fn failed(error: ParquetError) -> CliError {
 
 const TEXT: Physical = Physical::BYTE_ARRAY;
 
+pub(crate) fn column(
+    name: &str,
+    physical: Physical,
+    logical: Option<LogicalType>,
+    repetition: Repetition,
+) -> Result<TypePtr, ParquetError> {
+    let column = Type::primitive_type_builder(name, physical).with_logical_type(logical).with_repetition(repetition);
+    column.build().map(Arc::new)
+}
+
 fn schema() -> Result<TypePtr, ParquetError> {
     let time = || Some(LogicalType::timestamp(true, TimeUnit::MICROS));
     let text = || Some(LogicalType::String);
-    let column = |name, physical, logical, repetition| {
-        Type::primitive_type_builder(name, physical)
-            .with_logical_type(logical)
-            .with_repetition(repetition)
-            .build()
-            .map(Arc::new)
-    };
     const REQUIRED: Repetition = Repetition::REQUIRED;
     const OPTIONAL: Repetition = Repetition::OPTIONAL;
     let columns = vec![
@@ -247,9 +250,9 @@ fn write_group<W: Write + Send>(writer: &mut SerializedFileWriter<W>, rows: &[En
     group.close().map(drop)
 }
 
-type Group<'a, W> = parquet::file::writer::SerializedRowGroupWriter<'a, W>;
+pub(crate) type Group<'a, W> = parquet::file::writer::SerializedRowGroupWriter<'a, W>;
 
-fn longs<W: Write + Send>(
+pub(crate) fn longs<W: Write + Send>(
     group: &mut Group<'_, W>,
     values: Vec<i64>,
     levels: Option<Vec<i16>>,
@@ -259,7 +262,7 @@ fn longs<W: Write + Send>(
     column.close()
 }
 
-fn texts<W: Write + Send>(
+pub(crate) fn texts<W: Write + Send>(
     group: &mut Group<'_, W>,
     values: Vec<String>,
     levels: Option<Vec<i16>>,
@@ -271,6 +274,6 @@ fn texts<W: Write + Send>(
 }
 
 /// Which rows have a value: 1, and which have none: 0.
-fn levels(rows: &[Envelope], has: impl Fn(&Envelope) -> bool) -> Vec<i16> {
+pub(crate) fn levels<T>(rows: &[T], has: impl Fn(&T) -> bool) -> Vec<i16> {
     rows.iter().map(|row| i16::from(has(row))).collect()
 }

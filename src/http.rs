@@ -5,8 +5,10 @@ pub mod alerts;
 pub mod auth;
 pub mod connections;
 pub mod copying;
+pub mod dashboard;
 pub mod desk;
 pub mod ea;
+pub mod endpoints;
 pub mod events;
 pub mod frames;
 pub mod groups;
@@ -15,6 +17,8 @@ pub mod log;
 pub mod ops;
 pub mod people;
 pub mod problem;
+pub mod proxy;
+pub mod proxy_keys;
 pub mod secrets;
 pub mod spec;
 pub mod stop;
@@ -24,10 +28,13 @@ pub mod why;
 use crate::ambient::{self, DeskClock};
 use crate::config::Config;
 use crate::emergency::Emergency;
+use crate::endpoints::probe::HttpProber;
+use crate::endpoints::secrets::Secrets;
 use crate::history::{History, HistoryError};
 use crate::keys::Keys;
 use crate::nng;
 use crate::pairing::Pairings;
+use crate::proxy::Proxy;
 use crate::store::{Sizes, Store};
 use crate::telemetry::Metrics;
 use crate::terminals::Terminals;
@@ -41,11 +48,12 @@ use serde::de::DeserializeOwned;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tidehelm_actors::desk::Host;
+use tidehelm_actors::endpoint::Watchers;
 use tidehelm_actors::journal::Reply;
 use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
 use tidehelm_events::answer::{Answer, BodyHash, Known};
-use tidehelm_events::id::{CommandId, CredentialId, Position, StreamId, Version};
+use tidehelm_events::id::{CommandId, CredentialId, EndpointId, Position, StreamId, Version};
 use tidehelm_events::time::Timestamp;
 use tidehelm_events::truth::Slot;
 use tidehelm_events::view::Fold;
@@ -69,7 +77,12 @@ fn too_slow() -> Problem {
 /// What every handler can reach.
 pub struct App {
     pub host: Host,
+    pub proxy: Arc<Proxy>,
     pub keys: Arc<Keys>,
+    /// Of endpoints.
+    pub secrets: Arc<Secrets>,
+    pub prober: Arc<HttpProber>,
+    pub watchers: Watchers,
     pub pairings: Arc<Pairings>,
     pub terminals: Arc<Terminals>,
     /// Of the sockets, once they are open.
@@ -85,6 +98,8 @@ pub struct App {
     pub live: live::Live,
     /// How many more WebSocket sessions there may be.
     pub live_places: Arc<tokio::sync::Semaphore>,
+    /// How far the tables that follow the log have come.
+    pub tables: crate::tables::Reach,
     pub stopping: tokio::sync::watch::Receiver<bool>,
     /// For questions about the store itself.
     pub store: Store,
@@ -139,6 +154,23 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(groups::one)
                 .service(groups::change)
                 .service(groups::remove)
+                .service(endpoints::list)
+                .service(endpoints::create)
+                .service(endpoints::act::try_out)
+                .service(endpoints::act::test)
+                .service(endpoints::act::sync)
+                .service(endpoints::act::reset)
+                .service(endpoints::figures::listed)
+                .service(endpoints::figures::today_stats)
+                .service(endpoints::figures::daily_stats)
+                .service(endpoints::figures::model_stats)
+                .service(endpoints::figures::model_tps)
+                .service(endpoints::figures::health_checks)
+                .service(endpoints::one)
+                .service(endpoints::set)
+                .service(endpoints::remove)
+                .service(proxy::current_settings)
+                .service(proxy::change_settings)
                 .service(connections::list)
                 .service(connections::own_settings)
                 .service(connections::change_settings)
@@ -147,6 +179,21 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(copying::defaults)
                 .service(copying::change_defaults)
                 .service(copying::rules)
+                .service(dashboard::overview)
+                .service(dashboard::endpoints)
+                .service(dashboard::stats)
+                .service(dashboard::request_history)
+                .service(dashboard::tokens::daily)
+                .service(dashboard::tokens::monthly)
+                .service(dashboard::tokens::total)
+                .service(dashboard::tokens::models)
+                .service(dashboard::clients::timeline)
+                .service(dashboard::clients::models)
+                .service(dashboard::clients::heat_map)
+                .service(dashboard::clients::detail)
+                .service(dashboard::clients::ranking)
+                .service(dashboard::requests::export)
+                .service(dashboard::requests::list)
                 .service(why::about)
                 .service(why::of_signal)
                 .service(why::latency)
@@ -193,6 +240,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .service(alerts::replay)
                 .service(alerts::one)
                 .service(alerts::acknowledge)
+                .service(proxy_keys::list)
+                .service(proxy_keys::issue)
+                .service(proxy_keys::revoke)
                 .service(secrets::status)
                 .service(secrets::rotate)
                 .service(ops::config)
@@ -214,7 +264,7 @@ pub fn application(
     >,
 > {
     let limit = app.config.http.body_limit.as_usize();
-    let measured = app.clone();
+    let (measured, beside) = (app.clone(), app.clone());
     actix_web::App::new()
         .app_data(app)
         .app_data(web::PayloadConfig::new(limit))
@@ -252,6 +302,27 @@ pub fn application(
             .instrument(span)
         })
         .wrap(NormalizePath::new(TrailingSlash::Trim))
+        // Outside of everything else: what passes through the proxy is neither compressed nor logged, and may take its time.
+        .wrap_fn(move |request, service| {
+            let app = beside.clone();
+            let answer = match request.path().starts_with("/v1/") {
+                true => Err(request.into_parts()),
+                false => Ok(service.call(request)),
+            };
+            async move {
+                match answer {
+                    // A command is carried to its end, though the client has gone meanwhile.
+                    Ok(answer) => match actix_web::rt::spawn(answer).await {
+                        Ok(answered) => answered.map(ServiceResponse::map_into_left_body),
+                        Err(error) => Err(actix_web::error::ErrorInternalServerError(error)),
+                    },
+                    Err((request, payload)) => {
+                        let response = crate::proxy::serve(&app, &request, payload).await;
+                        Ok(ServiceResponse::new(request, response.map_into_right_body()))
+                    }
+                }
+            }
+        })
         .configure(routes)
 }
 
@@ -397,6 +468,11 @@ impl App {
         Ok(look(&fold))
     }
 
+    /// Requests that an endpoint is at.
+    pub fn in_flight(&self, endpoint: EndpointId) -> u32 {
+        self.proxy.in_flight(endpoint)
+    }
+
     /// The position that `POSITION | time` names.
     pub async fn moment(&self, text: &str) -> Result<Position, Problem> {
         use crate::cli::time::{Moment, parse};
@@ -432,6 +508,13 @@ impl<'a> Wish<'a> {
     /// Each of its commands says itself which version it is for.
     pub fn alerts(command: tidehelm_events::alert::Command, body: &'a [u8]) -> Self {
         Wish { to: StreamId::Alerts, command: Command::Alerts(command), body, own_version: true, seen: None }
+    }
+    pub fn endpoint(to: EndpointId, command: tidehelm_events::endpoint::Command, body: &'a [u8]) -> Self {
+        let (to, command) = (StreamId::Endpoint(to), Command::Endpoint(command));
+        Wish { to, command, body, own_version: false, seen: None }
+    }
+    pub fn proxy(command: tidehelm_events::endpoint::ProxyCommand, body: &'a [u8]) -> Self {
+        Wish { to: StreamId::Proxy, command: Command::Proxy(command), body, own_version: false, seen: None }
     }
     pub fn with_its_own_version(self) -> Self {
         Wish { own_version: true, ..self }

@@ -25,7 +25,6 @@ use tidehelm_actors::port::LogFault;
 use tidehelm_events::desk::{self, Desk};
 use tidehelm_events::id::CredentialId;
 use tokio::sync::{Mutex, Semaphore};
-use zeroize::Zeroizing;
 
 /// Shortest password. Length is what makes one strong.
 pub const PASSWORD_MIN: usize = 10;
@@ -43,14 +42,17 @@ pub enum KeyError {
     Row { key: CredentialId, source: SealError },
     #[error("nothing is sealed, so that there is no master key yet")]
     NothingSealed,
-    #[error("a secret of a channel is no text")]
-    NoText,
     #[error(transparent)]
     Store(#[from] LogFault),
 }
 
 type Digest = [u8; 32];
 type Opened = (CredentialId, Result<TerminalKey, SealError>);
+/// A text that was sealed, or why it cannot be opened.
+pub type OpenedText = (CredentialId, Result<Arc<str>, SealError>);
+
+/// Of a hash, at the beginning of what is kept of a random secret.
+const HASH_BYTES: usize = 32;
 
 /// From so many keys on, the vault is read at once rather than row by row.
 const MANY: usize = 8;
@@ -66,6 +68,9 @@ pub enum Kind {
     TerminalKey,
     /// Of a channel of alerts: the key of a webhook, the token of a bot, a password.
     ChannelSecret,
+    EndpointSecret,
+    /// Of a client of the proxy: behind the hash stands what it opens.
+    ApiKey,
 }
 
 impl Kind {
@@ -78,12 +83,14 @@ impl Kind {
             Kind::Pairing => "pairing",
             Kind::TerminalKey => "terminal_key",
             Kind::ChannelSecret => "channel_secret",
+            Kind::EndpointSecret => "endpoint_secret",
+            Kind::ApiKey => "api_key",
         }
     }
 
     /// True of what is not a hash, but sealed, since it must be usable again.
     fn is_sealed(kind: &str) -> bool {
-        [Kind::TerminalKey, Kind::ChannelSecret].iter().any(|sealed| sealed.as_str() == kind)
+        [Kind::TerminalKey, Kind::EndpointSecret, Kind::ChannelSecret].iter().any(|sealed| sealed.as_str() == kind)
     }
 }
 
@@ -234,29 +241,41 @@ impl Keys {
         Ok((id, secret))
     }
 
-    /// Seals what a channel of alerts needs. It counts once the log says so.
-    pub async fn seal_channel(&self, plain: &str) -> Result<CredentialId, KeyError> {
+    /// Seals a text that must be usable again. It counts once the log says so.
+    pub async fn seal_text(&self, kind: Kind, text: &str) -> Result<CredentialId, KeyError> {
         let id = CredentialId(ambient::uuid());
         let mut vault = self.vault.lock().await;
-        let (kind, master) = (Kind::ChannelSecret.as_str(), self.master_for_new().await?);
-        let bytes = master.seal_bytes(plain.as_bytes(), id, kind);
-        vault.put_secret(id, &Secret { kind: kind.into(), bytes, created_at: ambient::wall() }).await?;
+        let master = self.master_for_new().await?;
+        let bytes = master.seal_bytes(text.as_bytes(), id, kind.as_str());
+        let row = Secret { kind: kind.as_str().into(), bytes, created_at: ambient::wall() };
+        vault.put_secret(id, &row).await?;
         Ok(id)
     }
 
-    /// What [`Keys::seal_channel`] sealed.
-    pub async fn open_channel(&self, id: CredentialId) -> Result<Zeroizing<String>, KeyError> {
-        let kind = Kind::ChannelSecret.as_str();
-        let row = self.reader.secret(id).await?.filter(|row| row.kind == kind).ok_or(SealError::Absent)?;
-        let plain = self.master.ring().open_bytes(&row.bytes, id, kind)?;
-        String::from_utf8(plain.to_vec()).map(Zeroizing::new).map_err(|_| KeyError::NoText)
+    /// Opens one.
+    pub async fn open_text(&self, kind: Kind, id: CredentialId) -> Result<Arc<str>, KeyError> {
+        let opened = self.open_texts(kind, &[id]).await?.pop();
+        Ok(opened.map_or(Err(SealError::Absent), |(_, text)| text)?)
     }
 
-    /// Destroys secrets of channels that the log does not know, which a crash left in the vault.
-    pub async fn sweep_channels(&self, known: &BTreeSet<CredentialId>) -> Result<(), LogFault> {
-        let secrets = self.reader.secrets().await?.into_iter();
-        for (id, _) in secrets.filter(|(_, secret)| secret.kind == Kind::ChannelSecret.as_str()) {
-            if !known.contains(&id) {
+    /// Opens texts that were sealed.
+    pub async fn open_texts(&self, kind: Kind, ids: &[CredentialId]) -> Result<Vec<OpenedText>, LogFault> {
+        let (mut ring, mut opened) = (self.master.ring(), Vec::new());
+        for id in ids {
+            let row = self.reader.secret(*id).await?.filter(|row| row.kind == kind.as_str());
+            let text = row.ok_or(SealError::Absent).and_then(|row| {
+                let bytes = ring.open_bytes(&row.bytes, *id, &row.kind)?;
+                std::str::from_utf8(&bytes).map(Arc::from).map_err(|_| SealError::Unsealed)
+            });
+            opened.push((*id, text));
+        }
+        Ok(opened)
+    }
+
+    /// Destroys what the vault has of a kind and nobody refers to.
+    pub async fn sweep_kind(&self, kind: Kind, referred: &BTreeSet<CredentialId>) -> Result<(), LogFault> {
+        for (id, secret) in self.reader.secrets().await? {
+            if secret.kind == kind.as_str() && !referred.contains(&id) {
                 self.destroy(id).await?;
             }
         }
@@ -281,8 +300,8 @@ impl Keys {
         };
         let (mut ring, count) = (self.master.ring(), rows.len());
         for (id, row) in rows {
-            let opened = ring.open_bytes(&row.bytes, id, &row.kind);
-            let secret = opened.map_err(|source| KeyError::Row { key: id, source })?;
+            let secret =
+                ring.open_bytes(&row.bytes, id, &row.kind).map_err(|source| KeyError::Row { key: id, source })?;
             let bytes = master.seal_bytes(&secret, id, &row.kind);
             vault.put_secret(id, &Secret { bytes, ..row }).await?;
         }
@@ -302,13 +321,35 @@ impl Keys {
 
     /// A new random secret: its id, and the text that its owner gets to see once.
     pub async fn issue(&self, kind: Kind) -> Result<(CredentialId, String), LogFault> {
+        self.issue_with(kind, &[]).await
+    }
+
+    /// A new key for a client of the proxy, with what it opens.
+    pub async fn issue_api_key(&self, scope: &desk::KeyScope) -> Result<(CredentialId, String), LogFault> {
+        let scope =
+            serde_json::to_vec(scope).map_err(|error| LogFault::new("cannot write the scope of a key", error))?;
+        self.issue_with(Kind::ApiKey, &scope).await
+    }
+
+    /// What a key for the proxy opens; none where it is none.
+    pub fn scope(&self, id: CredentialId) -> Option<desk::KeyScope> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let (_, bytes) = known.get(&id).filter(|(kind, _)| kind == Kind::ApiKey.as_str())?;
+        serde_json::from_slice(bytes.get(HASH_BYTES..)?).ok()
+    }
+
+    async fn issue_with(&self, kind: Kind, more: &[u8]) -> Result<(CredentialId, String), LogFault> {
         let (id, secret) = (CredentialId(ambient::uuid()), ambient::random::<32>());
-        self.put(id, kind, blake3::hash(&secret).as_bytes().to_vec()).await?;
+        self.put(id, kind, [blake3::hash(&secret).as_bytes(), more].concat()).await?;
         let prefix = match kind {
-            Kind::Token => "thk_",
-            Kind::Password | Kind::Session | Kind::Invite | Kind::Pairing | Kind::TerminalKey | Kind::ChannelSecret => {
-                ""
-            }
+            Kind::Token | Kind::ApiKey => "thk_",
+            Kind::Password
+            | Kind::Session
+            | Kind::Invite
+            | Kind::Pairing
+            | Kind::TerminalKey
+            | Kind::EndpointSecret
+            | Kind::ChannelSecret => "",
         };
         let mut both = id.0.as_bytes().to_vec();
         both.extend_from_slice(&secret);
@@ -324,7 +365,8 @@ impl Keys {
         let hash = blake3::hash(secret);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let (known_kind, bytes) = known.get(&id)?;
-        (known_kind == kind.as_str() && bool::from(bytes.as_slice().ct_eq(hash.as_bytes()))).then_some(id)
+        let kept = bytes.get(..HASH_BYTES)?;
+        (known_kind == kind.as_str() && bool::from(kept.ct_eq(hash.as_bytes()))).then_some(id)
     }
 
     /// Hashes a password; slow on purpose, so not on a thread that serves.

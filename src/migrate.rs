@@ -1,6 +1,6 @@
 //! The same log in another store: every commit as it is, its audit rows, the base after a cut, and the vault.
 
-use crate::store::{Reader, Store};
+use crate::store::{Model, Reader, RequestQuery, RequestRow, Rows, Store};
 use crate::verify::credentials;
 use std::collections::BTreeMap;
 use tidehelm_actors::port::{CommitLog, LogFault};
@@ -14,6 +14,8 @@ use tidehelm_events::id::{DeskId, Position, StreamId, StreamNo};
 /// What one transaction takes over.
 const ENTRIES: usize = 256;
 const BYTES: usize = 4 << 20;
+/// Rows of a table, in one.
+const ROWS: usize = 20_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
@@ -37,6 +39,7 @@ pub struct Moved {
     pub position: u64,
     pub entries: u64,
     pub audit_rows: u64,
+    pub requests: u64,
     pub credentials: u64,
     pub credentials_missing: u64,
     pub hash: String,
@@ -78,8 +81,40 @@ pub async fn migrate(
     if reader.head().await?.position != head.position {
         return Err(MigrateError::Moved(head.position));
     }
+    moved.requests = requests(target, &reader).await?;
     check(source, target, &reader, head, &mut moved).await?;
     Ok(moved)
+}
+
+/// Copies the tables of requests, whose events may have been cut from the log: rows, sums of days, and how far they have come.
+/// What came since is filled from the log by the first start.
+async fn requests(target: &mut Store, reader: &Reader) -> Result<u64, LogFault> {
+    let (mut from, mut copied) = (Position(0), 0);
+    if let Some(known) = known(reader, Model::Requests).await? {
+        loop {
+            let query =
+                RequestQuery { after: from, before: Some(known.next()), limit: ROWS, ..RequestQuery::default() };
+            let rows = reader.requests(&query).await?.rows;
+            let to = if rows.len() < ROWS { known } else { rows.last().map_or(known, RequestRow::position) };
+            target.project(Rows::Requests(&rows), from, to).await?;
+            copied += rows.len() as u64;
+            if to == known {
+                break;
+            }
+            from = to;
+        }
+    }
+    if let Some(known) = known(reader, Model::RequestDays).await? {
+        let days = reader.request_days("", "9999").await?;
+        target.project(Rows::RequestDays(&days), Position(0), known).await?;
+    }
+    Ok(copied)
+}
+
+/// How far a table of this build has come.
+async fn known(reader: &Reader, model: Model) -> Result<Option<Position>, LogFault> {
+    let known = reader.checkpoint(model).await?;
+    Ok(known.filter(|known| known.schema == model.schema() && known.position > Position(0)).map(|known| known.position))
 }
 
 /// Moves the vault, and compares what follows from both logs.

@@ -50,6 +50,7 @@ async fn round(app: &Data, store: &mut Store) -> Result<(), RetentionError> {
     let limits = Limits {
         age: Span::millis(i64::try_from(config.retention.telemetry_age.get()).unwrap_or(i64::MAX)),
         bytes: config.retention.telemetry_size.get(),
+        through: app.tables.position(),
     };
     let reader: Reader = store.reader();
     finish(app, store, &reader).await?;

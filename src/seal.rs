@@ -29,14 +29,16 @@ const WORD: &str = "tidehelm-master-key-1";
 const FILE_MAX: u64 = 4096;
 
 const COMMENT: &str = "\
-# The master key of a Tidehelm desk. With it and the desk's database the keys of terminals can be read.
-# Keep a copy, apart from the backups of the database. Without it every terminal must be paired anew.
+# The master key of a Tidehelm desk. With it and the desk's database the keys of terminals and endpoints can be read.
+# Keep a copy, apart from the backups of the database. Without it every terminal must be paired anew, and the secret of every
+# endpoint set anew.
 ";
 
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     #[error(
-        "the master key {} is missing; put the file back, or, if it is lost, revoke the keys with `tidehelm ea revoke --all` and pair anew",
+        "the master key {} is missing; put the file back, or, if it is lost, revoke the keys with `tidehelm ea revoke --all`, take \
+         the secrets off endpoints with `tidehelm endpoint set NAME --no-secret`, and give both anew",
         .0.display()
     )]
     Missing(PathBuf),
@@ -65,7 +67,7 @@ pub enum SealError {
     Broken(MasterId),
     #[error("not sealed by any build that this one knows")]
     Unsealed,
-    #[error("the vault has nothing under this id: the terminal must be paired again")]
+    #[error("the vault has nothing under this id: pair the terminal again, or set the endpoint's secret again")]
     Absent,
     #[error("cannot {doing} {}", path.display())]
     File { doing: &'static str, path: PathBuf, source: std::io::Error },
@@ -151,7 +153,7 @@ impl MasterKey {
         self.seal_bytes(secret.expose(), row, kind)
     }
 
-    /// The same for a secret of any length.
+    /// The same for what is no key of ours, and has another length. How long it is can be seen.
     pub fn seal_bytes(&self, secret: &[u8], row: CredentialId, kind: &str) -> Vec<u8> {
         let nonce: [u8; NONCE_BYTES] = ambient::random();
         let bound = bound(self.id, row, kind);
@@ -308,11 +310,11 @@ pub struct Ring<'a> {
 impl Ring<'_> {
     /// Opens a sealed key, with a master key that was rotated away if need be.
     pub fn open(&mut self, bytes: &[u8], row: CredentialId, kind: &str) -> Result<KeyBytes, SealError> {
-        let opened = self.open_bytes(bytes, row, kind)?;
-        KeyBytes::from_slice(&opened).ok_or(SealError::Unsealed)
+        let (opened, with) = (self.open_bytes(bytes, row, kind)?, sealed_with(bytes)?);
+        KeyBytes::from_slice(&opened).ok_or(SealError::Broken(with))
     }
 
-    /// The same for a secret of any length.
+    /// The same for what has another length.
     pub fn open_bytes(&mut self, bytes: &[u8], row: CredentialId, kind: &str) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let sealed = Sealed::read(bytes)?;
         if !self.known.contains_key(&sealed.id) {

@@ -4,11 +4,14 @@ use crate::ambient::{self, DeskClock};
 use crate::cli::output::{CliError, Exit};
 use crate::config::{Auth, Loaded, check_exposure};
 use crate::emergency::{Emergency, FileError};
+use crate::endpoints::probe::HttpProber;
+use crate::endpoints::secrets::Secrets;
 use crate::history::{History, Known};
 use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
 use crate::keys::{Keys, Kind};
 use crate::notify::Notify;
 use crate::pairing::Pairings;
+use crate::proxy::{self, Proxy};
 use crate::seal::MasterFile;
 use crate::store::{Mode, Store, StoreConfig};
 use crate::telemetry::Metrics;
@@ -18,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tidehelm_actors::desk::{Host, Parts};
+use tidehelm_actors::endpoint::{OnDesk, Tools, Watchers};
 use tidehelm_actors::journal::Limits;
 use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::{Clock, Outlet};
@@ -27,6 +31,9 @@ use tidehelm_events::answer::{Answer, BodyHash};
 use tidehelm_events::desk::{self as events, Access};
 use tidehelm_events::id::{CommandId, DeskId, NodeId, Principal, StreamId, UserName};
 use tidehelm_events::time::Span;
+
+/// How long a stop waits until the log has all requests that were served.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Streams to start without, because their records are not believed.
 #[derive(Debug, Clone, Default)]
@@ -85,8 +92,10 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let desk = restored.fold.truth.desk().cloned().unwrap_or_default();
     let app_name = config.desk.name.clone();
     let keys = Arc::new(Keys::load(store.twin(), MasterFile::of(&config)?, &desk).await?);
+    let secrets = Arc::new(Secrets::load(keys.clone(), &restored.fold.truth).await?);
     let history_store = store.twin();
-    let (retention_store, table_store, alert_store) = (store.twin(), store.twin(), store.twin());
+    let (retention_store, table_store) = (store.twin(), store.twin());
+    let (forget_store, alert_store) = (store.twin(), store.twin());
     let asked_store = store.twin();
     let clock = Arc::new(DeskClock::default());
     let emergency = Emergency::open(&config.emergency_log(), restored.fold.truth.desk_id(), clock.now());
@@ -109,10 +118,30 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         }),
         strangers: strangers.clone(),
     }));
+    let prober = Arc::new(HttpProber::new(secrets.clone()));
+    let watchers = Watchers::new(Tools {
+        station: Arc::new(OnDesk { host: host.clone(), clock: clock.clone() }),
+        prober: prober.clone(),
+        clock: clock.clone(),
+        jitter: || u16::from_le_bytes(ambient::random()) % 1_000,
+    });
     let (stop, stopping) = tokio::sync::watch::channel(false);
+    let opened = secrets.clone();
+    let proxy = Proxy::new(proxy::Parts {
+        host: host.clone(),
+        clock: clock.clone(),
+        keys: keys.clone(),
+        open: Box::new(move |id| opened.get(id)),
+        settings: config.proxy.clone(),
+        require_key: config.requires_key(),
+    });
     let app = actix_web::web::Data::new(App {
+        proxy,
         history: History::new(Box::new(history_store), Known::Live(host.durable.clone())),
         host: host.clone(),
+        secrets,
+        prober,
+        watchers: watchers.clone(),
         pairings,
         terminals: terminals.clone(),
         traffic: std::sync::OnceLock::new(),
@@ -125,6 +154,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         sse: Arc::new(tokio::sync::Semaphore::new(config.http.sse_clients_max)),
         live: http::live::Live::new(host.durable.head().position),
         live_places: Arc::new(tokio::sync::Semaphore::new(config.http.ws_clients_max)),
+        tables: crate::tables::Reach::default(),
         stopping: stopping.clone(),
         sizes: tokio::sync::Mutex::new(None),
         store: asked_store,
@@ -137,13 +167,19 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let _ = app.traffic.set(sockets.shared_counters());
     greet(scheme, address, terminals::listen::greeting(sockets.bound()).as_deref(), first.as_deref());
     let handle = server.handle();
+    // Endpoints are asked on a thread of their own: neither the desk nor who opens a page waits for one.
+    let watching = actix::Arbiter::new();
+    watching.spawn(watchers.follow(host.clone()));
     let beside = [
         actix::spawn(record_strangers(app.clone())),
         actix::spawn(http::stop::keep(app.clone())),
         actix::spawn(http::live::keep(app.clone())),
         actix::spawn(crate::retention::keep(app.clone(), retention_store)),
         actix::spawn(crate::tables::keep(app.clone(), table_store)),
+        actix::spawn(crate::tables::forget(app.clone(), forget_store)),
         actix::spawn(crate::pairing::keep(host.clone(), app.keys.clone())),
+        actix::spawn(app.secrets.clone().keep()),
+        actix::spawn(app.proxy.clone().keep()),
         actix::spawn(terminals::feed::keep(app.clone(), sockets.clone())),
         actix::spawn(crate::alerts::keep(app.clone(), alert_store)),
         actix::spawn(crate::alerts::outbox::keep(app.clone())),
@@ -156,12 +192,18 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     notify.say("STOPPING=1\nSTATUS=finishing what was accepted");
     tracing::info!(why, "stopping: finishing what was accepted");
     let _ = stop.send(true);
+    app.proxy.begin_to_stop();
     handle.stop(true).await;
+    let untold = app.proxy.drain(DRAIN_WITHIN).await;
+    if untold > 0 {
+        tracing::warn!(untold, "requests that were served are not in the log");
+    }
     // Connections go back to their pool while there still is a runtime to take them there.
     for task in beside {
         task.abort();
         let _ = task.await;
     }
+    watching.stop();
     record_counted(&app).await;
     outbound.send(Job::Stop);
     host.stop().await;
@@ -286,6 +328,8 @@ fn bind(app: &http::Data) -> Result<(actix_web::dev::Server, SocketAddr), CliErr
     let server = HttpServer::new(move || http::application(data.clone()))
         .workers(config.workers)
         .on_connect(http::live::prepare)
+        // Who hangs up while an answer is on its way does not want it any more: then the upstream hears of it.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(10)
         .disable_signals();
     let busy = |error: std::io::Error| {

@@ -208,6 +208,14 @@ impl Server {
         }
     }
 
+    /// An answer that is read while it comes, however long it is.
+    pub fn open(&self, path: &str) -> Result<impl Read + use<>, CliError> {
+        let mut response =
+            self.identified(self.agent.get(self.address(path))).call().map_err(|error| self.unreachable(error))?;
+        self.check(&mut response)?;
+        Ok(response.into_body().into_reader())
+    }
+
     /// A live stream of events after a position, in the form of server-sent events.
     pub fn follow(&self, path: &str) -> Result<impl Read + use<>, CliError> {
         let request = self.agent.get(self.address(path)).header("accept", "text/event-stream");

@@ -6,11 +6,13 @@
 #[cfg(test)]
 mod conform;
 pub mod faulty;
+pub mod models;
 pub mod postgres;
 pub mod retention;
 pub mod rows;
 pub mod sqlite;
 
+pub use models::{DayRow, Model, RequestPage, RequestQuery, RequestRow, Rows, Whose};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use rows::{AuditRow, StatusChange};
 pub use sqlite::{SqliteOptions, SqliteStore};
@@ -28,11 +30,12 @@ use tidehelm_events::id::{CommandId, CredentialId, Epoch, NodeId, Position, Stre
 use tidehelm_events::time::Timestamp;
 
 /// Number of the layout of the tables. A store with a higher one is from a later build.
-pub const STORE_FORMAT: u32 = 1;
+pub const STORE_FORMAT: u32 = 2;
 const BUILD: &str = env!("CARGO_PKG_VERSION");
-const STATUS_CHANGES: &str = "status_changes";
 /// Where a cut keeps how far it has come.
 const CUT: &str = "cut";
+/// Where the retention of requests keeps how far it has come.
+const REQUESTS_CUT: &str = "requests_cut";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -187,14 +190,30 @@ impl Store {
         either!(self, store => store.delete_secret(id).await)
     }
 
-    /// Adds to the read model of status changes and moves its checkpoint, both or neither.
-    pub async fn project(&mut self, changes: &[StatusChange], from: Position, to: Checkpoint) -> Result<(), LogFault> {
-        either!(self, store => store.project(changes, from, to).await)
+    /// Adds to a read model and moves its checkpoint, both or neither.
+    pub async fn project(&mut self, rows: Rows<'_>, from: Position, to: Position) -> Result<(), LogFault> {
+        either!(self, store => store.project(rows, from, to).await)
     }
 
-    /// Empties the read model of status changes, so that it is built again from the start.
-    pub async fn clear_projection(&mut self, schema: u16) -> Result<(), LogFault> {
-        either!(self, store => store.clear_projection(schema).await)
+    /// Forgets what a read model says of everything after a position, so that it is built again from there. Of sums that
+    /// cannot be told apart: everything; see [`Store::begin_days`].
+    pub async fn clear(&mut self, model: Model, through: Position) -> Result<(), LogFault> {
+        either!(self, store => store.clear(model, through).await)
+    }
+
+    /// Begins the sums of days anew: these are what is known up to a position. Days before the first of them stay.
+    pub async fn begin_days(&mut self, known: &[DayRow], at: Position) -> Result<(), LogFault> {
+        either!(self, store => store.begin_days(known, at).await)
+    }
+
+    /// Removes a piece of the requests up to a position, oldest first, and says how many; 0 once there are none.
+    pub async fn forget_requests(&mut self, through: Position) -> Result<u64, LogFault> {
+        either!(self, store => store.forget_requests(through).await)
+    }
+
+    /// Removes the sums of the days before one.
+    pub async fn forget_days(&mut self, before: &str) -> Result<u64, LogFault> {
+        either!(self, store => store.forget_days(before).await)
     }
 
     /// Cuts a piece of what lies before `through`, in one transaction, and says how far it came; none once all is cut. A base
@@ -322,9 +341,30 @@ impl Reader {
     pub async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditRow>, LogFault> {
         either!(self, reader => reader.audit(wanted).await)
     }
-    /// How far the read model of status changes has come; none before its first row.
-    pub async fn checkpoint(&self) -> Result<Option<Checkpoint>, LogFault> {
-        either!(self, reader => reader.checkpoint(STATUS_CHANGES).await)
+    /// How far a read model has come; none before its first row.
+    pub async fn checkpoint(&self, model: Model) -> Result<Option<Checkpoint>, LogFault> {
+        either!(self, reader => reader.checkpoint(model.name()).await)
+    }
+    /// Requests that were asked for, in the order that was asked for.
+    pub async fn requests(&self, wanted: &RequestQuery) -> Result<RequestPage, LogFault> {
+        either!(self, reader => reader.requests(wanted).await)
+    }
+    /// The last request before a time, or before the last so many.
+    pub async fn requests_before(&self, time: Timestamp) -> Result<Option<Position>, LogFault> {
+        either!(self, reader => reader.requests_before(time).await)
+    }
+    /// The newest request that is not among the last so many.
+    pub async fn requests_beyond(&self, count: u64) -> Result<Option<Position>, LogFault> {
+        either!(self, reader => reader.requests_beyond(count).await)
+    }
+    /// Up to where requests were removed.
+    pub async fn requests_cut_through(&self) -> Result<Position, LogFault> {
+        let cut = either!(self, reader => reader.checkpoint(REQUESTS_CUT).await)?;
+        Ok(cut.map_or(Position(0), |known| known.position))
+    }
+    /// Sums of the days from one to another, both included, in their order.
+    pub async fn request_days(&self, first: &str, last: &str) -> Result<Vec<DayRow>, LogFault> {
+        either!(self, reader => reader.request_days(first, last).await)
     }
     pub async fn status_changes(
         &self,

@@ -1,5 +1,9 @@
 //! What the process says of itself: logs and metrics.
 
+mod endpoints;
+
+pub use endpoints::{EndpointMetrics, endpoint_lines};
+
 use crate::config::{Log, LogFormat};
 use prometheus::core::Collector;
 use prometheus::{
@@ -44,6 +48,7 @@ pub struct Metrics {
     pub sse_clients: IntGauge,
     pub logins_failed: IntCounter,
     pub live: LiveMetrics,
+    pub endpoints: EndpointMetrics,
 }
 
 /// What the WebSocket sessions do.
@@ -74,6 +79,7 @@ impl Metrics {
             sse_clients: IntGauge::new("tidehelm_sse_clients", "Clients that follow the event stream")?,
             logins_failed: IntCounter::new("tidehelm_logins_failed_total", "Logins with a wrong name or password")?,
             live: LiveMetrics::new(&registry)?,
+            endpoints: EndpointMetrics::new(&registry)?,
             registry,
         };
         let all: [Box<dyn Collector>; 5] = [
@@ -161,6 +167,14 @@ impl Line {
         values: impl IntoIterator<Item = (&'a str, u64)>,
     ) -> Self {
         Line { kind: "gauge", ..Line::counters(name, help, label, values) }
+    }
+
+    /// One value more, with its labels; one without a name is left out.
+    fn labelled(&mut self, labels: &[(&str, &str)], value: f64) {
+        let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let labels = labels.iter().filter(|(label, _)| !label.is_empty());
+        let labels: Vec<String> = labels.map(|(label, of)| format!("{label}=\"{}\"", escaped(of))).collect();
+        self.values.push((format!("{{{}}}", labels.join(",")), value));
     }
 
     fn write(&self, text: &mut String) {

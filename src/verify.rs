@@ -15,8 +15,7 @@ pub use file::check_file;
 
 use crate::cli::progress::Progress;
 use crate::source::Source;
-use crate::store::Reader;
-use crate::tables::STATUS_CHANGES_SCHEMA;
+use crate::store::{Model, Reader};
 use beside::Beside;
 use chain::Chain;
 use serde::Serialize;
@@ -25,7 +24,7 @@ use std::ops::RangeInclusive;
 use tidehelm_actors::port::{CommitLog, Depot, LogFault, Saved};
 use tidehelm_actors::restore::{RestoreError, Restorer};
 use tidehelm_events::commit::{Commit, Entry, Hash, Head, Seal, Unpacked};
-use tidehelm_events::desk::{self, Desk};
+use tidehelm_events::desk;
 use tidehelm_events::envelope::Record;
 use tidehelm_events::event::Event;
 use tidehelm_events::id::{CredentialId, DeskId, Position, StreamId, StreamNo, Version};
@@ -60,6 +59,7 @@ pub struct Report {
     pub streams: u64,
     pub audit_rows: u64,
     pub status_changes: u64,
+    pub requests: u64,
     pub snapshots: u64,
     pub bases: u64,
     pub credentials: u64,
@@ -121,8 +121,7 @@ struct Verifier {
     base_met: Option<(Position, Hash)>,
     snapshots: Vec<Position>,
     reader: Option<Reader>,
-    audit: Option<Beside>,
-    changes: Option<Beside>,
+    beside: Vec<Beside>,
 }
 
 impl Verifier {
@@ -147,13 +146,16 @@ impl Verifier {
             report
                 .not_checkable("audit rows, read models in SQL, snapshots and the vault: a server shows only its log");
         }
-        let checkpoint = match &reader {
-            Some(reader) => reader.checkpoint().await.unwrap_or_else(|error| {
-                report.problem(Position(0), "status_changes", error);
-                None
-            }),
-            None => None,
-        };
+        let mut beside = Vec::new();
+        if let Some(reader) = &reader {
+            beside.push(Beside::audit(reader.clone(), head.position));
+            for model in Model::ALL {
+                match Beside::model(reader.clone(), model, head.position).await {
+                    Ok(table) => beside.extend(table),
+                    Err(error) => report.problem(Position(0), model.name(), error),
+                }
+            }
+        }
         Verifier {
             head,
             against,
@@ -173,10 +175,7 @@ impl Verifier {
             base,
             base_met: None,
             snapshots: snapshots.into_iter().map(|(position, _)| position).collect(),
-            audit: reader.clone().map(|reader| Beside::audit(reader, head.position)),
-            changes: checkpoint.filter(|checkpoint| checkpoint.schema == STATUS_CHANGES_SCHEMA).and_then(
-                |checkpoint| Some(Beside::status_changes(reader.clone()?, checkpoint.position.min(head.position))),
-            ),
+            beside,
             reader,
         }
     }
@@ -372,18 +371,13 @@ impl Verifier {
     /// Compares the rows that must stand beside the event.
     async fn beside(&mut self, record: &Record) {
         let (Some(stream), Some(desk)) = (self.names.get(&record.stream), self.desk) else {
-            let rows = [&mut self.audit, &mut self.changes].into_iter().flatten();
-            return rows.for_each(|beside| beside.pass_over(record.position..=record.position));
+            let tables = self.beside.iter_mut();
+            return tables.for_each(|beside| beside.pass_over(record.position..=record.position));
         };
-        if let Some(audit) = &mut self.audit
-            && let Some(row) = beside::audit_row(record, desk, stream)
-        {
-            audit.expect(record.position, row, &mut self.report).await;
-        }
-        if let Some(changes) = &mut self.changes
-            && let Some(row) = beside::status_change(record, stream)
-        {
-            changes.expect(record.position, row, &mut self.report).await;
+        for beside in &mut self.beside {
+            if let Some(row) = beside.row(record, desk, stream) {
+                beside.expect(record.position, row, &mut self.report).await;
+            }
         }
     }
 
@@ -412,7 +406,7 @@ impl Verifier {
         self.drop_fold(*range.start());
         self.lost = true;
         self.gaps += 1;
-        for beside in [&mut self.audit, &mut self.changes].into_iter().flatten() {
+        for beside in &mut self.beside {
             beside.pass_over(range.clone());
         }
     }
@@ -529,12 +523,9 @@ impl Verifier {
             self.report.problem(self.head.position, "head_rewritten", why);
         }
         self.check_cuts();
-        for mut beside in [self.audit.take(), self.changes.take()].into_iter().flatten() {
+        for mut beside in std::mem::take(&mut self.beside) {
             beside.end(&mut self.report).await;
-            match beside.is_audit() {
-                true => self.report.audit_rows = beside.seen,
-                false => self.report.status_changes = beside.seen,
-            }
+            beside.count(&mut self.report);
         }
         for position in std::mem::take(&mut self.snapshots) {
             if position <= self.last_cut {
@@ -630,7 +621,10 @@ async fn check_vault(reader: &Reader, truth: &Truth, at: Position, report: &mut 
     let mut missing = Vec::new();
     for (id, kind, whose) in credentials(truth) {
         match reader.secret(id).await {
-            Ok(Some(secret)) if secret.kind == kind => report.credentials += 1,
+            // A token may be a key of the proxy: what it opens stands in the vault with it.
+            Ok(Some(secret)) if secret.kind == kind || (kind == "token" && secret.kind == "api_key") => {
+                report.credentials += 1;
+            }
             Ok(Some(secret)) => {
                 report.problem(
                     at,
@@ -651,18 +645,21 @@ async fn check_vault(reader: &Reader, truth: &Truth, at: Position, report: &mut 
     }
 }
 
-/// Every secret that the desk counts on: its id, its kind, and whose it is.
+/// Every secret that the desk, its endpoints and the channels of its alerts count on: its id, its kind, and whose it is.
 pub fn credentials(truth: &Truth) -> Vec<(CredentialId, &'static str, String)> {
+    let endpoints = truth.endpoints().filter_map(|endpoint| endpoint.settings.as_ref());
+    let secrets = endpoints.filter_map(|settings| Some((settings.secret?, &settings.name)));
+    let secrets = secrets.map(|(id, name)| (id, "endpoint_secret", format!("endpoint {name}")));
     let channels = truth.alerts().into_iter().flat_map(|alerts| &alerts.channels);
     let channels = channels.filter_map(|(id, channel)| {
         Some((channel.is.secret?, "channel_secret", format!("the channel {id} of alerts")))
     });
     let mut all = truth.desk().map(of_desk).unwrap_or_default();
-    all.extend(channels);
+    all.extend(secrets.chain(channels));
     all
 }
 
-fn of_desk(desk: &Desk) -> Vec<(CredentialId, &'static str, String)> {
+fn of_desk(desk: &desk::Desk) -> Vec<(CredentialId, &'static str, String)> {
     let users = desk.users.iter().map(|(name, user)| (user.credential, "password", format!("user {name}")));
     let invites = desk.invites.iter().map(|(id, invite)| (*id, "invite", format!("the invitation of {}", invite.name)));
     let sessions = desk.sessions.iter().map(|(id, session)| (*id, "session", format!("a session of {}", session.name)));

@@ -3,6 +3,8 @@
 use crate::node::Order;
 use async_trait::async_trait;
 use tidehelm_events::commit::{Commit, Entry, Hash, Head};
+use tidehelm_events::endpoint::detect::Found;
+use tidehelm_events::endpoint::{Model, ProbeOutcome, Settings};
 use tidehelm_events::envelope::Envelope;
 use tidehelm_events::id::{Epoch, NodeId, Position};
 use tidehelm_events::react::Effect;
@@ -118,4 +120,28 @@ pub trait Outlet: Send {
     fn first(&mut self) -> Vec<Order> {
         Vec::new()
     }
+}
+
+/// Asks endpoints how they are.
+#[async_trait]
+pub trait Prober: Send + Sync {
+    /// Comes to an end within the endpoint's time for probes, whatever the other side does.
+    async fn probe(&self, question: Question) -> Probe;
+}
+
+/// Whom to ask: an endpoint as it is set, and what it turned out to be before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    pub settings: Box<Settings>,
+    pub found: Option<Found>,
+}
+
+/// What was heard of an endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    pub outcome: ProbeOutcome,
+    /// What the answer said of the server, where it said something new.
+    pub found: Option<Found>,
+    /// All models that it lists; none where it lists none, or was not understood.
+    pub models: Option<Vec<Model>>,
 }

@@ -15,7 +15,7 @@ mod masters;
 pub mod mutants;
 mod people;
 pub mod reference;
-mod rng;
+pub(crate) mod rng;
 mod session;
 mod store;
 mod terminals;

@@ -14,7 +14,8 @@ use crate::codec;
 use crate::commit::Hash;
 use crate::copy::StopDegree;
 use crate::copy::settings::WindDown;
-use crate::desk::{self, Access, KeyEnd, PairingEnd, SessionEnd, Settings};
+use crate::desk::{self, Access, ApiKeyIssued, KeyEnd, KeyScope, PairingEnd, SessionEnd, Settings};
+use crate::endpoint::Api;
 use crate::envelope::Record;
 use crate::event::{Event, Kind};
 use crate::id::{AccountId, CommandId, CredentialId, DeskId, Position, Principal, Role, StreamNo, UserName, Version};
@@ -162,6 +163,18 @@ pub fn desk_events() -> Vec<desk::Event> {
             expires_at: Some(at(3)),
         }),
         Event::TokenRevoked(TokenRevoked { token: credential(7) }),
+        Event::ApiKeyIssued(ApiKeyIssued {
+            key: credential(16),
+            name: "chat page".into(),
+            scope: Box::new(KeyScope {
+                models: ["llama-3".to_string(), "qwen*".into()].into(),
+                apis: [Api::ChatCompletions, Api::Models].into(),
+                requests_per_minute: 60,
+                in_flight_max: 4,
+                tokens_per_day: 1_000_000,
+            }),
+            expires_at: Some(at(5)),
+        }),
         Event::AccessDenied(AccessDenied { action: "settings.write".into(), needs: Access::Admin }),
         Event::StrangerRefused(StrangerRefused { peer: "198.51.100.9".into(), count: 17, why: "no key".into() }),
         Event::ClockStepped(ClockStepped { by: Span::seconds(-90) }),

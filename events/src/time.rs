@@ -72,7 +72,7 @@ impl fmt::Display for Timestamp {
 }
 
 /// Year, month and day of a count of days since 1970-01-01 (Howard Hinnant's `civil_from_days`).
-pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
+pub fn civil(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let doe = z.rem_euclid(146_097);

@@ -90,11 +90,16 @@ async fn deliver(app: Data, id: DeliveryId, channel: Channel, message: Message) 
 pub async fn attempt(app: &App, channel: Channel, message: Message) -> Result<Sent, Failed> {
     let secret = match channel.secret {
         None => None,
-        Some(id) => Some(app.keys.open_channel(id).await.map_err(|error| Failed::for_now(error.to_string()))?),
+        Some(id) => Some(
+            app.keys
+                .open_text(crate::keys::Kind::ChannelSecret, id)
+                .await
+                .map_err(|error| Failed::for_now(error.to_string()))?,
+        ),
     };
     let config = &app.config.alerts;
     let sender = Sender { guard: Guard { allow_private: config.allow_private }, within: config.send_timeout.into() };
     let now = ambient::wall();
-    let sent = tokio::task::spawn_blocking(move || sender.send(&channel, secret.as_ref(), &message, now));
+    let sent = tokio::task::spawn_blocking(move || sender.send(&channel, secret.as_deref(), &message, now));
     sent.await.unwrap_or_else(|error| Err(Failed::for_now(format!("it could not be sent: {error}"))))
 }

@@ -53,11 +53,10 @@ impl Sender {
     pub fn send(
         &self,
         channel: &Channel,
-        secret: Option<&Zeroizing<String>>,
+        secret: Option<&str>,
         message: &Message,
         now: Timestamp,
     ) -> Result<Sent, Failed> {
-        let secret = secret.map(|secret| secret.as_str());
         match &channel.way {
             Way::Webhook { url } => self.webhook(url, secret.unwrap_or(""), message, now),
             Way::Telegram { base_url, chat } => self.telegram(base_url, chat, secret.unwrap_or(""), message),

@@ -334,7 +334,7 @@ pub(super) async fn or_destroy(
     }
 }
 
-fn only<T>(mut found: Vec<T>, wanted: &str) -> Result<T, CliError> {
+pub(super) fn only<T>(mut found: Vec<T>, wanted: &str) -> Result<T, CliError> {
     match (found.pop(), found.is_empty()) {
         (Some(id), true) => Ok(id),
         (Some(_), false) => {
@@ -392,7 +392,7 @@ pub(super) fn say(text: &str) -> Result<(), CliError> {
 pub(super) fn key_error(error: KeyError) -> CliError {
     match error {
         KeyError::PasswordLength => CliError::usage(error.to_string()),
-        KeyError::Hash(_) | KeyError::Store(_) | KeyError::NoText => CliError::failed(error.to_string()),
+        KeyError::Hash(_) | KeyError::Store(_) => CliError::failed(error.to_string()),
         KeyError::NothingSealed => CliError::new(Exit::Conflict, error.to_string()),
         KeyError::Seal(_) | KeyError::Row { .. } => CliError::new(Exit::Blocked, error.to_string()),
     }

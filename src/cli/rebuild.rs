@@ -6,13 +6,11 @@ use super::progress::Progress;
 use super::target::{block_on, config};
 use crate::offline::Offline;
 use crate::replay::replay;
-use crate::store::Checkpoint;
-use crate::store::StatusChange;
-use crate::tables::STATUS_CHANGES_SCHEMA;
+use crate::store::Model;
+use crate::tables::Tables;
 use crate::walk::Walk;
 use clap::{Args, ValueEnum};
 use tidehelm_actors::port::{CommitLog, Depot};
-use tidehelm_events::id::Position;
 use tidehelm_events::truth;
 use tidehelm_events::view::Fold;
 
@@ -26,8 +24,14 @@ enum Name {
     Trails,
     /// How long orders take: in snapshots
     Latency,
+    /// What requests add up to: in snapshots
+    Endpoints,
     /// The table of every change of a status
     StatusChanges,
+    /// The table of every request that ended, as far as the log was not cut
+    Requests,
+    /// The table of the daily sums of requests
+    RequestDays,
 }
 
 #[derive(Args)]
@@ -45,7 +49,10 @@ impl Rebuild {
         block_on(async {
             let mut offline = Offline::open(&config).await?;
             let done = match self.name {
-                Name::StatusChanges => table(&mut offline).await,
+                Name::StatusChanges => table(&mut offline, Model::StatusChanges).await,
+                Name::Requests => table(&mut offline, Model::Requests).await,
+                Name::RequestDays => table(&mut offline, Model::RequestDays).await,
+                Name::Endpoints => view(&mut offline, "endpoints").await,
                 Name::Activity => view(&mut offline, "activity").await,
                 Name::History => view(&mut offline, "history").await,
                 Name::Trails => view(&mut offline, "trails").await,
@@ -57,27 +64,32 @@ impl Rebuild {
     }
 }
 
-async fn table(offline: &mut Offline) -> Result<String, CliError> {
+async fn table(offline: &mut Offline, model: Model) -> Result<String, CliError> {
     let store = offline.store();
     let end = store.head().await?.position;
-    let progress = Progress::new("status_changes", end.0);
-    store.clear_projection(STATUS_CHANGES_SCHEMA).await?;
-    let mut walk = Walk::after(store, Position(0)).await?;
-    let (mut from, mut rows) = (Position(0), 0);
+    let progress = Progress::new(model.name(), end.0);
+    let mut tables = Tables::anew(store, model).await?;
+    let begun = tables.looked();
+    let mut walk = Walk::after(store, begun).await?;
+    let mut rows = 0;
     loop {
-        let mut changes = Vec::new();
         let step = walk.step(store, |seen| {
-            changes.extend(StatusChange::of(seen.record, seen.stream));
+            tables.take_in(seen.record, seen.stream);
             Ok::<_, CliError>(())
         });
-        if step.await?.is_none() {
-            return Ok(format!("status_changes was built anew: {rows} rows, up to position {from}"));
+        let ended = step.await?.is_none();
+        tables.looked_to(walk.position());
+        rows += tables.write(store).await?;
+        progress.advance_to(tables.looked().0);
+        if ended {
+            rows += tables.finish(store).await?;
+            let (name, to) = (model.name(), tables.looked());
+            let cut = match begun.0 {
+                0 => String::new(),
+                _ => format!("; what it says of the log up to position {begun}, which is cut, stays"),
+            };
+            return Ok(format!("{name} was built anew: {rows} rows, up to position {to}{cut}"));
         }
-        rows += changes.len();
-        let to = Checkpoint { position: walk.position(), schema: STATUS_CHANGES_SCHEMA };
-        store.project(&changes, from, to).await?;
-        from = to.position;
-        progress.advance_to(from.0);
     }
 }
 

@@ -98,6 +98,7 @@ const SUMMARY: &[Column] = &[
     Column { header: "streams", field: "streams" },
     Column { header: "audit rows", field: "audit_rows" },
     Column { header: "status changes", field: "status_changes" },
+    Column { header: "requests", field: "requests" },
     Column { header: "snapshots", field: "snapshots" },
     Column { header: "seals", field: "seals" },
     Column { header: "bases", field: "bases" },

@@ -28,6 +28,7 @@ pub enum Kind {
     Origins,
     StoreUrl,
     LogFilter,
+    Networks,
 }
 
 /// The sections in the order they are shown, each with the question it answers.
@@ -40,11 +41,12 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("stop", "Where is STOP written while the log cannot be?"),
     ("journal", "How are events gathered into commits?"),
     ("actors", "How long may queues grow, how fine is time?"),
-    ("retention", "When is telemetry cut? Everything else is kept for ever."),
+    ("retention", "When is telemetry cut, and when are requests forgotten? Everything else is kept for ever."),
     ("snapshots", "How much must a start read again?"),
     ("alerts", "How is the desk watched, and where may alerts be sent?"),
     ("log", "What is written to the diagnostic log?"),
     ("desk", "What is this desk called?"),
+    ("proxy", "Who may use the endpoints through the desk, and how much of it?"),
 ];
 
 /// Every setting, in the order it is shown.
@@ -122,8 +124,14 @@ pub const SETTINGS: &[Setting] = &[
         "Telemetry older than this is cut."),
     setting("retention.telemetry_size", "20GiB", size(Bytes::mib(1), Bytes::gib(1 << 20)),
         "Telemetry beyond this size is cut, oldest first. Whichever limit is met first counts."),
+    setting("retention.requests_age", "720h", duration(Millis::minutes(1), Millis::hours(24 * 3660)),
+        "Requests older than this are removed from their table. Totals and days stay."),
+    setting("retention.requests_max", "10000000", count(1_000, 10_000_000_000),
+        "Rows that the table of requests keeps at most; the oldest go first."),
+    setting("retention.request_days_age", "87840h", duration(Millis::hours(24), Millis::hours(24 * 3660)),
+        "Daily sums of requests older than this are removed from their table."),
     setting("retention.check_every", "5m", duration(Millis::seconds(1), Millis::hours(24)),
-        "How often the two limits are looked at."),
+        "How often these limits are looked at."),
 
     setting("snapshots.every_events", "200000", count(1, 1_000_000_000),
         "A snapshot is written after this many events."),
@@ -150,6 +158,23 @@ pub const SETTINGS: &[Setting] = &[
 
     setting("desk.name", "Tidehelm", Kind::Text { chars_max: 64 },
         "Name that a new desk gets; later it is changed in the settings of the desk."),
+
+    setting("proxy.require_key", "auto", Kind::Choice(&["auto", "yes", "no"]),
+        "Whether clients of /v1 need a key (`tidehelm key issue`). Auto: unless http.auth is off."),
+    setting("proxy.body_limit", "20MiB", size(Bytes::kib(1), Bytes::mib(256)),
+        "Largest request body of /v1; a larger one is answered 413."),
+    setting("proxy.bodies_max", "512MiB", size(Bytes::mib(1), Bytes::gib(1 << 10)),
+        "Request bodies of /v1 held at a time, all together; past it clients are told to try again."),
+    setting("proxy.queue_max", "1000", count(0, 1_000_000),
+        "Requests that may wait for an endpoint that has room; one more is answered 429."),
+    setting("proxy.queue_wait", "10s", duration(Millis::new(0), Millis::minutes(10)),
+        "How long a request waits for room; then it is answered 429."),
+    setting("proxy.untold_max", "50000", count(1, 10_000_000),
+        "Requests under way or not yet in the log; past it new ones are answered 503, for none goes uncounted."),
+    setting("proxy.durable_answers", "false", Kind::Switch,
+        "True if the last byte of an answer waits until the log has the request. It costs one commit."),
+    setting("proxy.trusted_proxies", "", Kind::Networks,
+        "Addresses or networks of proxies whose X-Forwarded-For is believed. Empty: the connection's address is the client's."),
 ];
 
 /// The setting of this key.
@@ -208,7 +233,7 @@ impl Kind {
         match self {
             Kind::Switch => text.parse::<bool>().map_or_else(|_| text.into(), Value::from),
             Kind::Count { .. } => whole().unwrap_or_else(|_| text.into()),
-            Kind::Origins => text
+            Kind::Origins | Kind::Networks => text
                 .split(',')
                 .map(str::trim)
                 .filter(|part| !part.is_empty())
@@ -262,6 +287,7 @@ impl Kind {
             }
             (Kind::LogFilter, Value::String(text)) => filter_fault(text),
             (Kind::Origins, Value::Array(origins)) => origins.iter().find_map(origin_fault),
+            (Kind::Networks, Value::Array(networks)) => networks.iter().find_map(network_fault),
             _ => Some(format!("found {}", described(self, value))),
         }
     }
@@ -283,6 +309,7 @@ impl Kind {
             }
             Kind::Address => "an address and port, such as \"127.0.0.1:8787\" or \"[::1]:8787\"".into(),
             Kind::Origins => "a list of origins, such as [\"https://desk.example.com\"]".into(),
+            Kind::Networks => "a list of addresses and networks, such as [\"10.0.0.0/8\"]".into(),
             Kind::StoreUrl => "a URL that starts with postgres://, postgresql:// or sqlite:, or empty".into(),
             Kind::LogFilter => {
                 "off, error, warn, info, debug or trace, or a filter such as \"info,tidehelm=debug\"".into()
@@ -336,6 +363,14 @@ fn filter_fault(text: &str) -> Option<String> {
         }
     }
     EnvFilter::builder().parse(text).err().map(|error| format!("{text:?} is not a filter ({error})"))
+}
+
+fn network_fault(network: &Value) -> Option<String> {
+    match network {
+        Value::String(text) if crate::proxy::client::network(text).is_some() => None,
+        Value::String(text) => Some(format!("{text:?} is no address and no network")),
+        other => Some(format!("found {} in the list", described(&Kind::Networks, other))),
+    }
 }
 
 /// Origins are compared letter by letter with what a browser sends, so only that form is taken.

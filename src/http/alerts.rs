@@ -567,7 +567,7 @@ pub async fn set_channel(
         (None, _) => (None, None),
     };
     let made = match &plain {
-        Some(plain) => Some(app.keys.seal_channel(plain).await?),
+        Some(plain) => Some(app.keys.seal_text(crate::keys::Kind::ChannelSecret, plain).await?),
         None => None,
     };
     let channel = Channel { way, enabled, severity_min, attempts_max, retry_seconds, secret: made.or(before) };

@@ -358,7 +358,6 @@ impl From<KeyError> for Problem {
                 Problem::new(503, why.code(), error.to_string())
             }
             KeyError::NothingSealed => Problem::new(409, "nothing_sealed", error.to_string()),
-            KeyError::NoText => Problem::new(503, "secret_broken", error.to_string()),
             KeyError::Store(fault) => fault.into(),
         }
     }

@@ -41,7 +41,7 @@ const HEARD_BYTES_MAX: usize = 4 << 10;
 pub struct Wanted {
     /// Go on after this position. Without it, or where that is too far back, a snapshot comes first.
     pub since: Option<u64>,
-    /// Topics, `desk,accounts,groups,events,alerts`; all without it.
+    /// Topics, `desk,accounts,groups,endpoints,events,alerts`; all without it.
     pub subscribe: Option<String>,
 }
 

@@ -4,7 +4,9 @@ use super::auth::Caller;
 use super::problem::Problem;
 use super::{Answered, Data};
 use crate::store::Sizes;
-use crate::telemetry::{Line, StatusMetrics, alert_lines, desk_lines, evaluation_lines, terminal_lines};
+use crate::telemetry::{
+    Line, StatusMetrics, alert_lines, desk_lines, endpoint_lines, evaluation_lines, terminal_lines,
+};
 use actix_web::{HttpResponse, get, web};
 use std::sync::atomic::Ordering;
 use tidehelm_actors::desk::Health;
@@ -33,15 +35,18 @@ pub async fn readyz(app: Data) -> HttpResponse {
     }
 }
 
-/// Terminals whose keys cannot be opened are turned away; the others are served, so that the desk is ready all the same.
+/// Terminals whose keys cannot be opened are turned away, and endpoints whose secrets cannot be are not asked; the others are
+/// served, so that the desk is ready all the same.
 fn shut(app: &Data) -> String {
-    match app.keys.terminals.count() {
-        (_, 0) => String::new(),
-        (all, shut) => format!(
-            "{shut} of {all} keys of terminals cannot be opened ({}): see `tidehelm secrets status`\n",
-            app.keys.terminals.troubles().join(", ")
-        ),
-    }
+    let line = |what: &str, (all, shut): (usize, usize), troubles: Vec<&str>| match shut {
+        0 => String::new(),
+        _ => {
+            let why = troubles.join(", ");
+            format!("{shut} of {all} {what} cannot be opened ({why}): see `tidehelm secrets status`\n")
+        }
+    };
+    let terminals = line("keys of terminals", app.keys.terminals.count(), app.keys.terminals.troubles());
+    terminals + &line("secrets of endpoints", app.secrets.count(), app.secrets.troubles())
 }
 
 /// Metrics in the format of Prometheus. They name no account.
@@ -77,7 +82,11 @@ pub async fn metrics(app: Data) -> Result<HttpResponse, Problem> {
     lines.push(Line::gauge("tidehelm_terminal_keys_shut", "Of them, those that cannot be opened", shut as f64));
     lines.extend(app.host.durable.read(alert_lines));
     lines.extend(evaluation_lines(&status_metrics(&app)));
+    let (_, shut) = app.secrets.count();
+    let what = "Secrets of endpoints that cannot be opened: these endpoints are not asked";
+    lines.push(Line::gauge("tidehelm_endpoint_secrets_shut", what, shut as f64));
     lines.extend(terminal_lines(&app.terminals.counters, app.traffic.get().map(AsRef::as_ref)));
+    lines.extend(app.host.durable.read(|fold| endpoint_lines(fold, |id| app.in_flight(id))));
     if let Some(sizes) = sizes(&app).await {
         lines.extend(size_lines(&sizes));
     }

@@ -313,7 +313,8 @@ pub async fn tokens(app: Data, caller: Caller) -> Answered<Tokens> {
             created_at: token.created_at,
             expires_at: token.expires_at,
         };
-        Tokens { position, tokens: desk.tokens.iter().map(view).collect() }
+        let tokens = desk.tokens.iter().filter(|(id, _)| app.keys.scope(**id).is_none());
+        Tokens { position, tokens: tokens.map(view).collect() }
     })))
 }
 

@@ -2,16 +2,18 @@
 //! database that its parent names.
 
 use super::{Adapter, Connection, Database, SNAPSHOT, describe};
+use crate::store::models::{self, DayRow, Model, RequestPage, RequestQuery, RequestRow, Rows, Whose};
 use crate::store::retention::{self, Due, Limits, Piece};
 use crate::store::rows::{
     self, AuditRow, CommitRow, ExtentRow, HeadRow, SavedRow, SealRow, SecretRow, StatusChange, StatusChangeRow,
     StoredAuditRow,
 };
-use crate::store::{AuditQuery, BUILD, CUT, Checkpoint, Extent, Order, ReadCap, STATUS_CHANGES, Secret, fault};
+use crate::store::{AuditQuery, BUILD, CUT, Checkpoint, Extent, Order, REQUESTS_CUT, ReadCap, Secret, fault};
 use async_trait::async_trait;
 use sqlx::query::Query;
-use sqlx::{Pool, QueryBuilder};
+use sqlx::{AssertSqlSafe, Pool, QueryBuilder};
 use std::borrow::Cow;
+use std::sync::LazyLock;
 use std::time::Duration;
 use tidehelm_actors::port::{Depot, LogFault, Saved};
 use tidehelm_events::commit::{Commit, Entry, Head, Seal};
@@ -421,9 +423,187 @@ pub async fn put_status_change(connection: &mut Connection, change: &StatusChang
     Ok(())
 }
 
-pub async fn clear_status_changes(connection: &mut Connection) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM status_changes").execute(connection).await?;
+/// So many rows go to the database in one text.
+const ROWS_IN_A_TEXT: usize = 5_000;
+/// So many requests are removed in one transaction.
+const FORGOTTEN_AT_ONCE: i64 = 20_000;
+
+static INSERT_REQUESTS: LazyLock<String> = LazyLock::new(|| insert_sql("requests", &models::REQUEST_COLUMNS));
+static ADD_TO_DAYS: LazyLock<String> = LazyLock::new(|| {
+    let (key, sums) = models::DAY_COLUMNS.split_at(models::DAY_KEY);
+    let added = sums.iter().map(|sum| format!("{sum} = request_days.{sum} + excluded.{sum}"));
+    let insert = insert_sql("request_days", &models::DAY_COLUMNS);
+    format!("{insert} ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), added.collect::<Vec<_>>().join(", "))
+});
+
+/// Inserts rows from a JSON array of objects: one text and one value for any number of rows.
+fn insert_sql(table: &str, columns: &[&str]) -> String {
+    let names = columns.join(", ");
+    format!("INSERT INTO {table} ({names}) SELECT {} WHERE true", super::from_json(table, columns))
+}
+
+async fn insert(connection: &mut Connection, sql: &'static str, rows: &[impl serde::Serialize]) -> sqlx::Result<()> {
+    for rows in rows.chunks(ROWS_IN_A_TEXT) {
+        let text = serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        sqlx::query(sql).bind(text).execute(&mut *connection).await?;
+    }
     Ok(())
+}
+
+async fn put(connection: &mut Connection, rows: Rows<'_>) -> sqlx::Result<()> {
+    match rows {
+        Rows::StatusChanges(changes) => {
+            for change in changes {
+                put_status_change(connection, change).await?;
+            }
+            Ok(())
+        }
+        Rows::Requests(rows) => insert(connection, &INSERT_REQUESTS, rows).await,
+        Rows::RequestDays(rows) => insert(connection, &ADD_TO_DAYS, rows).await,
+    }
+}
+
+async fn clear(connection: &mut Connection, model: Model, through: Position) -> sqlx::Result<()> {
+    let sql = match model {
+        Model::StatusChanges => "DELETE FROM status_changes WHERE position > $1",
+        Model::Requests => "DELETE FROM requests WHERE position > $1",
+        Model::RequestDays => "DELETE FROM request_days WHERE $1 = $1",
+    };
+    sqlx::query(sql).bind(rows::signed(through.0)).execute(&mut *connection).await?;
+    set_checkpoint(connection, model.name(), Checkpoint { position: through, schema: model.schema() }).await
+}
+
+async fn begin_days(connection: &mut Connection, known: &[DayRow], at: Position) -> sqlx::Result<()> {
+    let first = known.iter().map(|row| row.day.as_str()).min().unwrap_or("");
+    sqlx::query("DELETE FROM request_days WHERE day >= $1").bind(first).execute(&mut *connection).await?;
+    put(connection, Rows::RequestDays(known)).await?;
+    let model = Model::RequestDays;
+    set_checkpoint(connection, model.name(), Checkpoint { position: at, schema: model.schema() }).await
+}
+
+async fn forget_requests(connection: &mut Connection, through: Position) -> sqlx::Result<u64> {
+    let sql = "SELECT max(position) FROM (SELECT position FROM requests WHERE position <= $1 ORDER BY position LIMIT $2) AS oldest";
+    let query = sqlx::query_scalar(sql).bind(rows::signed(through.0)).bind(FORGOTTEN_AT_ONCE);
+    let end: Option<i64> = query.fetch_one(&mut *connection).await?;
+    let Some(end) = end else { return Ok(0) };
+    let gone = sqlx::query("DELETE FROM requests WHERE position <= $1")
+        .bind(end)
+        .execute(&mut *connection)
+        .await?
+        .rows_affected();
+    let to = Checkpoint { position: Position(end.unsigned_abs()), schema: Model::Requests.schema() };
+    set_checkpoint(connection, REQUESTS_CUT, to).await?;
+    Ok(gone)
+}
+
+/// The rows of a page. Where something narrows, no more than `scan` rows are looked at for them.
+async fn requests(connection: &mut Connection, wanted: &RequestQuery) -> sqlx::Result<RequestPage> {
+    let (mut from, mut until) = (wanted.after, wanted.before.unwrap_or(Position(i64::MAX.unsigned_abs())));
+    let end = if wanted.narrows() { end_of_scan(connection, from, until, wanted).await? } else { None };
+    match (end, wanted.order) {
+        (Some(end), Order::OldestFirst) => until = end.next(),
+        (Some(end), Order::NewestFirst) => from = Position(end.0.saturating_sub(1)),
+        (None, _) => {}
+    }
+    let columns = models::REQUEST_COLUMNS.join(", ");
+    let mut sql = QueryBuilder::<Database>::new(format!("SELECT {columns} FROM requests WHERE position > "));
+    sql.push_bind(rows::signed(from.0)).push(" AND position < ").push_bind(rows::signed(until.0));
+    narrow(&mut sql, wanted);
+    sql.push(order_of(wanted.order)).push_bind(wanted.limit as i64);
+    let query = sql.build_query_as::<RequestRow>().persistent(false);
+    let rows = query.fetch_all(connection).await?;
+    let next = match rows.last() {
+        Some(last) if rows.len() >= wanted.limit => Some(last.position()),
+        _ => end,
+    };
+    Ok(RequestPage { rows, next })
+}
+
+fn order_of(order: Order) -> &'static str {
+    match order {
+        Order::OldestFirst => " ORDER BY position LIMIT ",
+        Order::NewestFirst => " ORDER BY position DESC LIMIT ",
+    }
+}
+
+/// The last row that may be looked at; none if that is the last one there is.
+async fn end_of_scan(
+    connection: &mut Connection,
+    from: Position,
+    until: Position,
+    wanted: &RequestQuery,
+) -> sqlx::Result<Option<Position>> {
+    let mut sql = QueryBuilder::<Database>::new("SELECT position FROM requests WHERE position > ");
+    sql.push_bind(rows::signed(from.0)).push(" AND position < ").push_bind(rows::signed(until.0));
+    sql.push(order_of(wanted.order)).push("1 OFFSET ").push_bind(wanted.scan.saturating_sub(1) as i64);
+    let last: Option<i64> = sql.build_query_scalar().persistent(false).fetch_optional(connection).await?;
+    Ok(last.map(|position| Position(position.unsigned_abs())))
+}
+
+fn narrow(sql: &mut QueryBuilder<Database>, wanted: &RequestQuery) {
+    match wanted.endpoint {
+        Some(Whose::Endpoint(id)) => drop(sql.push(" AND endpoint_id = ").push_bind(id.to_string())),
+        Some(Whose::Nobody) => drop(sql.push(" AND endpoint_id IS NULL")),
+        None => {}
+    }
+    let mut equals = |column: &str, value: Option<String>| {
+        if let Some(value) = value {
+            sql.push(format!(" AND {column} = ")).push_bind(value);
+        }
+    };
+    equals("model", wanted.model.clone());
+    equals("api", wanted.api.map(|api| models::api_str(api).into()));
+    equals("client", wanted.client.clone());
+    equals("key_id", wanted.key.map(|id| id.to_string()));
+    equals("request_id", wanted.request.map(|id| id.to_string()));
+    if let Some(status) = wanted.http_status {
+        sql.push(" AND http_status = ").push_bind(i64::from(status));
+    }
+    if !wanted.outcomes.is_empty() {
+        let mut list = sql.push(" AND outcome IN (").separated(", ");
+        for outcome in &wanted.outcomes {
+            list.push_bind(outcome.as_str());
+        }
+        list.push_unseparated(")");
+    }
+}
+
+/// The last request before a time, by halving: what is recorded later stands later.
+async fn requests_before(connection: &mut Connection, time: Timestamp) -> sqlx::Result<Option<Position>> {
+    let ends: (Option<i64>, Option<i64>) =
+        sqlx::query_as("SELECT (SELECT min(position) FROM requests), (SELECT max(position) FROM requests)")
+            .fetch_one(&mut *connection)
+            .await?;
+    let (Some(mut low), Some(mut high)) = ends else { return Ok(None) };
+    let sql = "SELECT position, at_us FROM requests WHERE position <= $1 ORDER BY position DESC LIMIT 1";
+    let mut found = None;
+    while low <= high {
+        let middle = low + (high - low) / 2;
+        let row: Option<(i64, i64)> = sqlx::query_as(sql).bind(middle).fetch_optional(&mut *connection).await?;
+        match row {
+            Some((position, at)) if at < time.0 => {
+                found = found.max(Some(position));
+                low = middle + 1;
+            }
+            Some((position, _)) => high = position - 1,
+            None => low = middle + 1,
+        }
+    }
+    Ok(found.map(|position| Position(position.unsigned_abs())))
+}
+
+async fn requests_beyond(connection: &mut Connection, count: u64) -> sqlx::Result<Option<Position>> {
+    let sql = "SELECT position FROM requests ORDER BY position DESC LIMIT 1 OFFSET $1";
+    let found: Option<i64> = sqlx::query_scalar(sql).bind(rows::signed(count)).fetch_optional(connection).await?;
+    Ok(found.map(|position| Position(position.unsigned_abs())))
+}
+
+async fn request_days(connection: &mut Connection, first: &str, last: &str) -> sqlx::Result<Vec<DayRow>> {
+    let columns = models::DAY_COLUMNS.join(", ");
+    let sql = format!(
+        "SELECT {columns} FROM request_days WHERE day >= $1 AND day <= $2 ORDER BY day, endpoint_id, model, api"
+    );
+    sqlx::query_as(AssertSqlSafe(sql)).bind(first).bind(last).fetch_all(connection).await
 }
 
 async fn status_changes(
@@ -575,6 +755,22 @@ impl Reader {
         self.ask("cannot read a checkpoint", async |connection| checkpoint(connection, name).await).await
     }
 
+    pub async fn requests(&self, wanted: &RequestQuery) -> Result<RequestPage, LogFault> {
+        self.ask("cannot read the requests", async |connection| requests(connection, wanted).await).await
+    }
+
+    pub async fn requests_before(&self, time: Timestamp) -> Result<Option<Position>, LogFault> {
+        self.ask("cannot find the requests of a time", async |connection| requests_before(connection, time).await).await
+    }
+
+    pub async fn requests_beyond(&self, count: u64) -> Result<Option<Position>, LogFault> {
+        self.ask("cannot count the requests", async |connection| requests_beyond(connection, count).await).await
+    }
+
+    pub async fn request_days(&self, first: &str, last: &str) -> Result<Vec<DayRow>, LogFault> {
+        self.ask("cannot read the sums of days", async |connection| request_days(connection, first, last).await).await
+    }
+
     pub async fn status_changes(
         &self,
         stream: Option<&StreamId>,
@@ -693,17 +889,17 @@ impl Adapter {
         self.transact("cannot delete from the vault", async |connection| delete_secret(connection, id).await).await
     }
 
-    /// Adds to the read model of status changes and moves its checkpoint, both or neither.
-    pub async fn project(&mut self, changes: &[StatusChange], from: Position, to: Checkpoint) -> Result<(), LogFault> {
-        let doing = "cannot write the read model of status changes";
+    /// Adds to a read model and moves its checkpoint, both or neither.
+    pub async fn project(&mut self, rows: Rows<'_>, from: Position, to: Position) -> Result<(), LogFault> {
+        let model = rows.model();
+        let doing = format!("cannot write the read model {}", model.name());
         let found = self
-            .transact(doing, async |connection| {
-                let found = checkpoint(connection, STATUS_CHANGES).await?.map_or(Position(0), |known| known.position);
+            .transact(&doing, async |connection| {
+                let found = checkpoint(connection, model.name()).await?.map_or(Position(0), |known| known.position);
                 if found == from {
-                    for change in changes {
-                        put_status_change(connection, change).await?;
-                    }
-                    set_checkpoint(connection, STATUS_CHANGES, to).await?;
+                    put(connection, rows).await?;
+                    let to = Checkpoint { position: to, schema: model.schema() };
+                    set_checkpoint(connection, model.name(), to).await?;
                 }
                 Ok(found)
             })
@@ -711,11 +907,24 @@ impl Adapter {
         if found == from { Ok(()) } else { Err(LogFault::new(doing, format!("it stands at {found}, not at {from}"))) }
     }
 
-    /// Empties the read model of status changes, so that it is built again from the start.
-    pub async fn clear_projection(&mut self, schema: u16) -> Result<(), LogFault> {
-        self.transact("cannot clear the read model of status changes", async |connection| {
-            clear_status_changes(connection).await?;
-            set_checkpoint(connection, STATUS_CHANGES, Checkpoint { position: Position(0), schema }).await
+    pub async fn clear(&mut self, model: Model, through: Position) -> Result<(), LogFault> {
+        let doing = format!("cannot clear the read model {}", model.name());
+        self.transact(&doing, async |connection| clear(connection, model, through).await).await
+    }
+
+    pub async fn begin_days(&mut self, known: &[DayRow], at: Position) -> Result<(), LogFault> {
+        let doing = "cannot begin the sums of days anew";
+        self.transact(doing, async |connection| begin_days(connection, known, at).await).await
+    }
+
+    pub async fn forget_requests(&mut self, through: Position) -> Result<u64, LogFault> {
+        self.transact("cannot remove old requests", async |connection| forget_requests(connection, through).await).await
+    }
+
+    pub async fn forget_days(&mut self, before: &str) -> Result<u64, LogFault> {
+        self.transact("cannot remove old days", async |connection| {
+            let gone = sqlx::query("DELETE FROM request_days WHERE day < $1").bind(before).execute(connection).await?;
+            Ok(gone.rows_affected())
         })
         .await
     }

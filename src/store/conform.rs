@@ -2,6 +2,7 @@
 
 mod cut;
 mod postgres;
+mod requests;
 pub mod sample;
 mod sqlite;
 
@@ -9,10 +10,14 @@ use self::cut::{
     a_cut_goes_on_where_it_was_stopped, a_cut_log_restores_and_still_proves_itself,
     nothing_is_cut_without_a_base_or_when_it_is_damaged,
 };
+use self::requests::{
+    a_store_of_an_earlier_format_is_brought_up, many_requests_fit_into_one_batch, old_requests_go_and_the_sums_stay,
+    requests_can_be_asked_for, sums_of_days_add_up,
+};
 use self::sample::{Tale, node};
 use crate::store::{
-    AuditQuery, AuditRow, Checkpoint, Mode, Order, PostgresOptions, PostgresStore, Secret, SqliteOptions, SqliteStore,
-    StatusChange, Store, StoreError, sqlite as on_sqlite,
+    AuditQuery, AuditRow, Checkpoint, Mode, Model, Order, PostgresOptions, PostgresStore, Rows, STORE_FORMAT, Secret,
+    SqliteOptions, SqliteStore, StatusChange, Store, StoreError, sqlite as on_sqlite,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use std::future::Future;
@@ -200,6 +205,11 @@ suite! {
     audit_rows_can_be_asked_for
     the_vault_keeps_what_no_event_may
     a_read_model_moves_with_its_checkpoint
+    a_store_of_an_earlier_format_is_brought_up
+    many_requests_fit_into_one_batch
+    requests_can_be_asked_for
+    sums_of_days_add_up
+    old_requests_go_and_the_sums_stay
     a_commit_is_found_by_its_time
     what_opens_for_reading_does_not_write
     changed_bytes_are_found_by_name
@@ -500,7 +510,7 @@ async fn the_vault_keeps_what_no_event_may(mut site: impl Database) {
 async fn a_read_model_moves_with_its_checkpoint(mut site: impl Database) {
     let mut log = site.log().await;
     let reader = log.reader();
-    assert_eq!(reader.checkpoint().await.unwrap(), None);
+    assert_eq!(reader.checkpoint(Model::StatusChanges).await.unwrap(), None);
     let slave = StreamId::slave(&AccountId::new("B_2").unwrap());
     let change = |position: u64, stream: &StreamId| StatusChange {
         position: Position(position),
@@ -512,15 +522,22 @@ async fn a_read_model_moves_with_its_checkpoint(mut site: impl Database) {
     };
     let at = |position| Checkpoint { position: Position(position), schema: 1 };
     let (first, second) = ([change(3, &slave), change(4, &StreamId::Desk)], [change(9, &slave)]);
-    log.project(&first, Position(0), at(5)).await.unwrap();
-    assert!(log.project(&second, Position(0), at(9)).await.is_err(), "it stands at 5 already");
-    assert!(log.project(&first, Position(5), at(9)).await.is_err(), "the same rows again");
-    assert_eq!(reader.checkpoint().await.unwrap(), Some(at(5)), "rows and checkpoint move together");
-    log.project(&second, Position(5), at(9)).await.unwrap();
+    log.project(Rows::StatusChanges(&first), Position(0), Position(5)).await.unwrap();
+    assert!(
+        log.project(Rows::StatusChanges(&second), Position(0), Position(9)).await.is_err(),
+        "it stands at 5 already"
+    );
+    assert!(log.project(Rows::StatusChanges(&first), Position(5), Position(9)).await.is_err(), "the same rows again");
+    assert_eq!(
+        reader.checkpoint(Model::StatusChanges).await.unwrap(),
+        Some(at(5)),
+        "rows and checkpoint move together"
+    );
+    log.project(Rows::StatusChanges(&second), Position(5), Position(9)).await.unwrap();
     assert_eq!(reader.status_changes(None, Position(0), 10).await.unwrap().len(), 3);
     assert_eq!(reader.status_changes(Some(&slave), Position(3), 10).await.unwrap(), second);
-    log.clear_projection(2).await.unwrap();
-    assert_eq!(reader.checkpoint().await.unwrap(), Some(Checkpoint { position: Position(0), schema: 2 }));
+    log.clear(Model::StatusChanges, Position(0)).await.unwrap();
+    assert_eq!(reader.checkpoint(Model::StatusChanges).await.unwrap(), Some(at(0)));
     assert_eq!(reader.status_changes(None, Position(0), 10).await.unwrap(), []);
 }
 
@@ -635,7 +652,9 @@ async fn a_later_format_is_refused_by_name(mut site: impl Database) {
         let error = site.open(mode).await.unwrap_err();
         assert!(matches!(&error, StoreError::Future { found: 99, .. }), "{error}");
         assert!(
-            error.to_string().contains("written by a later build (format 99, this build reads up to 1)"),
+            error
+                .to_string()
+                .contains(&format!("written by a later build (format 99, this build reads up to {STORE_FORMAT})")),
             "{error}"
         );
     }

@@ -30,7 +30,10 @@ type Adapter = PostgresStore;
 /// Begins a transaction that sees one state of the database.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_log.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/postgres/0001_log.sql"),
+    include_str!("../../migrations/postgres/0002_requests.sql"),
+];
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -433,6 +436,12 @@ async fn write(
     let query = if audit.is_empty() { query } else { bind_audit(query, audit) };
     let moved: i64 = query.fetch_one(connection).await?.try_get(0)?;
     Ok(moved == 1)
+}
+
+/// Columns out of the objects of a JSON array that is bound to `$1`.
+fn from_json(table: &str, columns: &[&str]) -> String {
+    let values: Vec<String> = columns.iter().map(|column| format!("fresh.{column}")).collect();
+    format!("{} FROM json_populate_recordset(NULL::{table}, $1::json) AS fresh", values.join(", "))
 }
 
 async fn insert_audit(connection: &mut PgConnection, audit: &[Envelope]) -> sqlx::Result<()> {

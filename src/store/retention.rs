@@ -21,13 +21,15 @@ pub const PIECE_BYTES: u64 = 8 << 20;
 pub struct Limits {
     pub age: Span,
     pub bytes: u64,
+    /// No further than this: a read model that follows from what is cut has not come beyond it.
+    pub through: Position,
 }
 
 impl Limits {
     /// True for every commit up to some point and for none after it. `written` is how much telemetry was ever written.
     pub fn is_due(&self, extent: &Extent, written: u64, now: Timestamp) -> bool {
         let from_here = written.saturating_sub(extent.telemetry_through) + extent.telemetry_bytes;
-        extent.committed_at + self.age <= now || from_here > self.bytes
+        extent.last <= self.through && (extent.committed_at + self.age <= now || from_here > self.bytes)
     }
 }
 
@@ -215,10 +217,21 @@ mod tests {
         for (age_s, bytes, due) in
             [(100, 100, 0), (4, 100, 2), (100, 40, 0), (100, 39, 1), (100, 20, 2), (3, 10, 4), (0, 0, 5)]
         {
-            let limits = Limits { age: Span::seconds(age_s), bytes };
+            let limits = Limits { age: Span::seconds(age_s), bytes, through: Position(u64::MAX) };
             let found: Vec<bool> = extents.iter().map(|extent| limits.is_due(extent, written, now)).collect();
             assert_eq!(found.iter().filter(|due| **due).count(), due, "{age_s} s, {bytes} bytes");
             assert!(found.is_sorted_by(|a, b| a >= b), "one point divides what is due from what is not");
+        }
+    }
+
+    #[test]
+    fn nothing_goes_that_a_read_model_has_not_seen() {
+        let (extents, written) = log(&[10, 10, 10, 10]);
+        for (through, due) in [(0, 0), (1, 1), (3, 3), (9, 4)] {
+            let limits = Limits { age: Span::seconds(0), bytes: 0, through: Position(through) };
+            let now = Timestamp::from_millis(9_000);
+            let found = extents.iter().filter(|extent| limits.is_due(extent, written, now)).count();
+            assert_eq!(found, due, "through {through}");
         }
     }
 

@@ -35,7 +35,8 @@ const SNAPSHOT: &str = "BEGIN";
 pub const FILE: &str = "tidehelm.db";
 /// Says that this directory holds a log: an empty file beside it is one that was cut off, not a new one.
 const BEGUN: &str = "tidehelm.begun";
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_log.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/sqlite/0001_log.sql"), include_str!("../../migrations/sqlite/0002_requests.sql")];
 /// `TIDE`, so that `file` and other tools know what this is.
 const APPLICATION_ID: i64 = 0x5449_4445;
 
@@ -423,6 +424,12 @@ async fn write(
         Err(sqlx::Error::Database(error)) if error.message() == HEAD_MOVED => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Columns out of the objects of a JSON array that is bound to `$1`.
+fn from_json(_: &str, columns: &[&str]) -> String {
+    let values: Vec<String> = columns.iter().map(|column| format!("fresh.value ->> '{column}'")).collect();
+    format!("{} FROM json_each($1) AS fresh", values.join(", "))
 }
 
 async fn insert_audit(connection: &mut SqliteConnection, audit: &[Envelope]) -> sqlx::Result<()> {

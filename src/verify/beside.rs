@@ -1,7 +1,7 @@
 //! Rows that stand beside the log and follow from it: each must be there, once, and say what its event says.
 
 use super::Report;
-use crate::store::{AuditQuery, AuditRow, Reader, StatusChange};
+use crate::store::{AuditQuery, AuditRow, Model, Order, Reader, RequestQuery, RequestRow, StatusChange};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
@@ -15,6 +15,7 @@ const PAGE: usize = 1000;
 enum Table {
     Audit,
     StatusChanges,
+    Requests,
 }
 
 /// A table, read in step with the log.
@@ -22,6 +23,8 @@ pub struct Beside {
     reader: Reader,
     table: Table,
     rows: VecDeque<(Position, Value)>,
+    /// Rows up to here were removed by retention, or follow from what was cut.
+    begins: Position,
     /// Read up to here.
     after: Position,
     /// The table reaches no further.
@@ -32,14 +35,9 @@ pub struct Beside {
 }
 
 /// The audit row that an event must have; none for what is not business.
-pub fn audit_row(record: &Record, desk: DeskId, stream: &StreamId) -> Option<Value> {
+fn audit_row(record: &Record, desk: DeskId, stream: &StreamId) -> Option<Value> {
     let business = record.event.class() == Class::Business;
     business.then(|| shown(&AuditRow::of(&record.envelope(desk, stream))))
-}
-
-/// The row of the read model that an event must have.
-pub fn status_change(record: &Record, stream: &StreamId) -> Option<Value> {
-    crate::store::StatusChange::of(record, stream).map(|change| change_shown(&change))
 }
 
 impl Beside {
@@ -47,16 +45,45 @@ impl Beside {
         Beside::new(reader, Table::Audit, through)
     }
 
-    pub fn status_changes(reader: Reader, through: Position) -> Self {
-        Beside::new(reader, Table::StatusChanges, through)
+    /// A read model, as far as its checkpoint says that it is filled; none where it is of another build, or has no rows of its
+    /// own for single events.
+    pub async fn model(reader: Reader, model: Model, head: Position) -> Result<Option<Self>, LogFault> {
+        let table = match model {
+            Model::StatusChanges => Table::StatusChanges,
+            Model::Requests => Table::Requests,
+            Model::RequestDays => return Ok(None),
+        };
+        let known = reader.checkpoint(model).await?.filter(|known| known.schema == model.schema());
+        let Some(known) = known else { return Ok(None) };
+        let begins = match table {
+            Table::Requests => reader.cut_through().await?.max(reader.requests_cut_through().await?),
+            Table::Audit | Table::StatusChanges => Position(0),
+        };
+        let beside = Beside::new(reader, table, known.position.min(head));
+        Ok(Some(Beside { begins, after: begins, ..beside }))
     }
 
     fn new(reader: Reader, table: Table, through: Position) -> Self {
-        Beside { reader, table, rows: VecDeque::new(), after: Position(0), through, unknown: BTreeMap::new(), seen: 0 }
+        let (begins, after) = (Position(0), Position(0));
+        Beside { reader, table, rows: VecDeque::new(), begins, after, through, unknown: BTreeMap::new(), seen: 0 }
     }
 
-    pub fn is_audit(&self) -> bool {
-        self.table == Table::Audit
+    /// Notes how many rows were right.
+    pub fn count(&self, report: &mut Report) {
+        match self.table {
+            Table::Audit => report.audit_rows = self.seen,
+            Table::StatusChanges => report.status_changes = self.seen,
+            Table::Requests => report.requests = self.seen,
+        }
+    }
+
+    /// The row that an event must have here, if it must have one.
+    pub fn row(&self, record: &Record, desk: DeskId, stream: &StreamId) -> Option<Value> {
+        match self.table {
+            Table::Audit => audit_row(record, desk, stream),
+            Table::StatusChanges => StatusChange::of(record, stream).map(|change| change_shown(&change)),
+            Table::Requests => RequestRow::of(record, stream).map(|row| request_shown(&row)),
+        }
     }
 
     pub fn pass_over(&mut self, range: RangeInclusive<Position>) {
@@ -65,7 +92,7 @@ impl Beside {
 
     /// The next event that must have a row.
     pub async fn expect(&mut self, position: Position, row: Value, report: &mut Report) {
-        if position > self.through {
+        if position > self.through || position <= self.begins {
             return;
         }
         self.drop_before(position, report).await;
@@ -143,6 +170,17 @@ impl Beside {
                 let rows = self.reader.audit(&query).await?;
                 Ok(rows.iter().map(|row| (row.position, shown(row))).collect())
             }
+            Table::Requests => {
+                let query = RequestQuery {
+                    after,
+                    before: Some(before),
+                    limit,
+                    order: Order::OldestFirst,
+                    ..RequestQuery::default()
+                };
+                let rows = self.reader.requests(&query).await?.rows;
+                Ok(rows.iter().map(|row| (row.position(), request_shown(row))).collect())
+            }
             Table::StatusChanges => {
                 let rows = self.reader.status_changes(None, after, limit).await?;
                 Ok(rows
@@ -172,6 +210,7 @@ impl Beside {
         match self.table {
             Table::Audit => "audit_row",
             Table::StatusChanges => "status_changes",
+            Table::Requests => "requests",
         }
     }
 
@@ -179,11 +218,16 @@ impl Beside {
         match self.table {
             Table::Audit => "audit row",
             Table::StatusChanges => "row in status_changes",
+            Table::Requests => "row in requests",
         }
     }
 }
 
 fn shown(row: &AuditRow) -> Value {
+    serde_json::to_value(row).unwrap_or_default()
+}
+
+fn request_shown(row: &RequestRow) -> Value {
     serde_json::to_value(row).unwrap_or_default()
 }
 

@@ -92,12 +92,12 @@ impl Socket {
     pub fn snapshot(&mut self) -> Value {
         let mut whole = self.until("snapshot")["data"].take();
         let parts = whole["parts"].as_u64().unwrap();
-        for list in ["accounts", "groups", "members"] {
+        for list in ["accounts", "groups", "members", "endpoints", "endpoint_tps"] {
             whole[list] = Value::Array(Vec::new());
         }
         for _ in 1..parts {
             let part = self.until("snapshot")["data"].take();
-            for list in ["accounts", "groups", "members"] {
+            for list in ["accounts", "groups", "members", "endpoints", "endpoint_tps"] {
                 let more = part[list].as_array().cloned().unwrap_or_default();
                 whole[list].as_array_mut().unwrap().extend(more);
             }

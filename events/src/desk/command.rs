@@ -80,6 +80,8 @@ pub enum Command {
     RevokeToken {
         token: CredentialId,
     },
+    /// A key for the proxy. It is revoked as a token is.
+    IssueApiKey(ApiKeyIssued),
     OpenPairing(PairingOpened),
     /// Somebody had the code wrong.
     FailPairing(PairingFailed),

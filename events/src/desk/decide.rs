@@ -15,6 +15,8 @@ use uuid::Uuid;
 const USERS_MAX: usize = 1_000;
 const SESSIONS_MAX: usize = 10_000;
 const TOKENS_MAX: usize = 1_000;
+/// Of the scope of one key.
+const MODELS_MAX: usize = 64;
 
 impl Stream for Desk {
     type Command = Command;
@@ -61,6 +63,7 @@ impl Stream for Desk {
                 true => vec![Event::TokenRevoked(TokenRevoked { token })],
                 false => return Err(Refusal::TokenUnknown),
             },
+            Command::IssueApiKey(issued) => self.issue_api_key(issued)?,
             Command::OpenPairing(opened) => self.open_pairing(opened, seen.now)?,
             Command::FailPairing(failed) => self.fail_pairing(failed, seen.now)?,
             Command::UsePairing { used, key } => self.use_pairing(used, key, seen.now)?,
@@ -239,13 +242,27 @@ impl Desk {
     }
 
     fn create_token(&self, created: TokenCreated) -> Result<Vec<Event>, Refusal> {
-        let length = created.name.chars().count();
-        if !(1..=64).contains(&length) || created.name.chars().any(char::is_control) {
+        self.check_new_token(&created.name)?;
+        Ok(vec![Event::TokenCreated(created)])
+    }
+
+    fn issue_api_key(&self, issued: ApiKeyIssued) -> Result<Vec<Event>, Refusal> {
+        self.check_new_token(&issued.name)?;
+        let good = |name: &String| (1..=128).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+        if issued.scope.models.len() > MODELS_MAX || !issued.scope.models.iter().all(good) {
+            let why = format!("at most {MODELS_MAX} names of 1 to 128 characters, no control characters");
+            return Err(Refusal::SettingInvalid { field: "models", why });
+        }
+        Ok(vec![Event::ApiKeyIssued(issued)])
+    }
+
+    fn check_new_token(&self, name: &str) -> Result<(), Refusal> {
+        if !(1..=64).contains(&name.chars().count()) || name.chars().any(char::is_control) {
             return Err(Refusal::TokenName);
         }
         if self.tokens.len() >= TOKENS_MAX {
             return Err(Refusal::Full(TOKENS_MAX));
         }
-        Ok(vec![Event::TokenCreated(created)])
+        Ok(())
     }
 }

@@ -3,11 +3,13 @@
 use crate::commit::Hash;
 use crate::copy::settings::Overrides;
 use crate::copy::stop::StopDegree;
+use crate::endpoint::Api;
 use crate::event::events;
 use crate::id::{AccountId, CredentialId, DeskId, Position, Role, UserName};
 use crate::reason::Reason;
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 events! {
@@ -44,6 +46,8 @@ events! {
         TokenCreated(TokenCreated) = 130 "token_created" v 1 Business;
         /// A program's key was revoked.
         TokenRevoked(TokenRevoked) = 131 "token_revoked" v 1 Business;
+        /// A program got a key for the proxy, and what it opens. It is listed and revoked as other keys of programs are.
+        ApiKeyIssued(ApiKeyIssued) = 132 "api_key_issued" v 1 Business;
         /// Somebody known was not allowed to do something.
         AccessDenied(AccessDenied) = 140 "access_denied" v 1 Business;
         /// Strangers were turned away; one event per peer and minute.
@@ -113,6 +117,19 @@ impl Access {
     }
 }
 
+/// What a key for the proxy opens, and how much of it. Zero is no limit, an empty list is everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeyScope {
+    /// Names that may be asked for; one that ends in `*` stands for all that begin so.
+    pub models: BTreeSet<String>,
+    pub apis: BTreeSet<Api>,
+    pub requests_per_minute: u32,
+    pub in_flight_max: u32,
+    /// Of a UTC day, input and output together.
+    pub tokens_per_day: u64,
+}
+
 macro_rules! payloads {
     ($( $name:ident { $( $field:ident : $type:ty ),* $(,)? } )*) => { $(
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +154,7 @@ payloads! {
     SessionEnded { session: CredentialId, why: SessionEnd }
     TokenCreated { token: CredentialId, name: String, access: Access, expires_at: Option<Timestamp> }
     TokenRevoked { token: CredentialId }
+    ApiKeyIssued { key: CredentialId, name: String, scope: Box<KeyScope>, expires_at: Option<Timestamp> }
     AccessDenied { action: String, needs: Access }
     StrangerRefused { peer: String, count: u32, why: String }
     ClockStepped { by: Span }

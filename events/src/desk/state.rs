@@ -137,6 +137,12 @@ impl Desk {
                 };
                 self.tokens.insert(created.token, token);
             }
+            // What it opens lies beside what proves it, in the vault: whoever cannot read that cannot tell whose key it is.
+            Event::ApiKeyIssued(issued) => {
+                let (access, created_at) = (Access::Viewer, at.recorded_at);
+                let token = Token { name: issued.name.clone(), access, created_at, expires_at: issued.expires_at };
+                self.tokens.insert(issued.key, token);
+            }
             Event::TokenRevoked(revoked) => {
                 assert!(self.tokens.remove(&revoked.token).is_some(), "token {} was revoked twice", revoked.token);
             }

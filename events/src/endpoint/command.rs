@@ -29,6 +29,11 @@ pub enum Command {
         /// 0 to 999, as good as random.
         jitter: u16,
     },
+    /// Several at once, in the order of their numbers: all of them are in the log after it, or none.
+    FinishRequests {
+        finished: Vec<RequestFinished>,
+        jitter: u16,
+    },
     /// Which models it has.
     SyncModels(Vec<Model>),
     /// Forget the failures and ask at once.

@@ -6,6 +6,7 @@ use super::health::{By, Health, Status};
 use super::request::{RequestFinished, shortened};
 use super::settings::Settings;
 use super::state::Endpoint;
+use crate::id::Position;
 use crate::stream::{Decision, Seen, Stamp, Stream};
 use crate::time::{Span, Timestamp};
 
@@ -26,6 +27,10 @@ impl Stream for Endpoint {
             Command::FinishRequest { finished, jitter } => {
                 self.settings.as_ref().ok_or(Refusal::EndpointUnknown(self.id))?;
                 self.finish(*finished, jitter, seen.now)
+            }
+            Command::FinishRequests { finished, jitter } => {
+                self.settings.as_ref().ok_or(Refusal::EndpointUnknown(self.id))?;
+                self.finish_all(finished, jitter, seen.now)
             }
             Command::Change(settings) => self.change(*settings, seen)?,
             Command::Remove => {
@@ -137,6 +142,19 @@ impl Endpoint {
                 down.next_in = Some(health.next_probe_in(settings.health_interval(), jitter));
             }
             events.extend(turns.into_iter().map(Event::StatusChanged));
+        }
+        events
+    }
+
+    /// As if they were told one after the other.
+    fn finish_all(&self, finished: Vec<RequestFinished>, jitter: u16, now: Timestamp) -> Vec<Event> {
+        let mut then = self.clone();
+        let at = Stamp { position: Position(0), version: self.revision, received_at: now, recorded_at: now };
+        let mut events = Vec::with_capacity(finished.len());
+        for one in finished {
+            let from = events.len();
+            events.extend(then.finish(one, jitter, now));
+            events[from..].iter().for_each(|event| then.remember(event, &at));
         }
         events
     }

@@ -33,6 +33,8 @@ pub enum ProxyCommand {
     Change(Box<ProxySettings>),
     /// A request that came to no endpoint was answered.
     FinishRequest(Box<RequestFinished>),
+    /// Several at once, in the order of their numbers: all of them are in the log after it, or none.
+    FinishRequests(Vec<RequestFinished>),
 }
 
 const ALIASES_MAX: usize = 256;
@@ -94,6 +96,17 @@ impl Stream for Proxy {
             }
             ProxyCommand::FinishRequest(finished) => {
                 Ok(Decision::of(Event::RequestFinished(Box::new(finished.bounded()))))
+            }
+            ProxyCommand::FinishRequests(finished) => {
+                let mut told = self.told;
+                let mut events = Vec::with_capacity(finished.len());
+                for one in finished {
+                    if (one.run, one.seq) > told {
+                        told = (one.run, one.seq);
+                        events.push(Event::RequestFinished(Box::new(one.bounded())));
+                    }
+                }
+                Ok(Decision { events, effects: Vec::new() })
             }
         }
     }

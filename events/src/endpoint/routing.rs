@@ -116,13 +116,18 @@ fn draw(chance: u32, count: usize) -> usize {
 }
 
 impl Candidate {
-    fn has_room(&self) -> bool {
-        let limit = if self.in_flight_max == 0 { u32::MAX } else { self.in_flight_max };
-        match self.status {
-            Status::HalfOpen if self.in_flight_max == 0 => self.in_flight < HALF_OPEN_MAX,
-            Status::HalfOpen => self.in_flight < (limit / 4).max(1),
-            _ => self.in_flight < limit,
+    /// How many requests it may have at a time, as it is now.
+    pub fn room(&self) -> u32 {
+        match (self.status, self.in_flight_max) {
+            (Status::HalfOpen, 0) => HALF_OPEN_MAX,
+            (Status::HalfOpen, limit) => (limit / 4).max(1),
+            (_, 0) => u32::MAX,
+            (_, limit) => limit,
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_flight < self.room()
     }
 
     /// Nothing is known of it, or nothing new, and nothing is under way to find out.

@@ -135,16 +135,28 @@ impl Endpoint {
         }
     }
 
-    /// What was measured and found at another address says nothing of the new one.
     fn changed(&mut self, settings: &Settings, at: &Stamp) {
-        if self.settings.as_ref().is_some_and(|known| known.base_url != settings.base_url) {
+        if let Some(known) = self.settings.replace(Box::new(settings.clone())) {
+            self.went_over(&known, settings, at);
+        }
+        self.revision = at.version;
+    }
+
+    /// What was measured and found at another address says nothing of the new one. With another secret or of another kind it is
+    /// asked at once, and a shorter interval does not begin with the end of a longer one.
+    fn went_over(&mut self, known: &Settings, settings: &Settings, at: &Stamp) {
+        if known.base_url != settings.base_url {
             (self.found, self.latency) = (None, None);
             (self.inference, self.measured_at) = (Ema::default(), None);
             (self.models, self.models_at) = (Vec::new(), None);
             self.start_anew(at);
         }
-        self.settings = Some(Box::new(settings.clone()));
-        self.revision = at.version;
+        if (known.secret, known.kind) != (settings.secret, settings.kind) {
+            self.next_probe_at = at.recorded_at;
+        }
+        if known.health_interval_seconds != settings.health_interval_seconds {
+            self.next_probe_at = self.next_probe_at.min(at.recorded_at + settings.health_interval());
+        }
     }
 
     fn probed(&mut self, outcome: &ProbeOutcome, at: &Stamp) {

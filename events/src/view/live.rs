@@ -6,9 +6,10 @@
 
 use crate::account;
 use crate::desk;
+use crate::endpoint;
 use crate::envelope::Class;
 use crate::event::Event;
-use crate::id::{AccountId, Role, StreamId};
+use crate::id::{AccountId, EndpointId, Role, StreamId};
 use crate::truth::Truth;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,8 @@ pub enum Topic {
     Accounts,
     /// Trade groups and their members.
     Groups,
+    /// Endpoints, what they do, and what requests add up to.
+    Endpoints,
     /// Business events as they are in the log.
     Events,
     /// What is raised, and what becomes of it.
@@ -27,13 +30,15 @@ pub enum Topic {
 }
 
 impl Topic {
-    pub const ALL: &'static [Topic] = &[Topic::Desk, Topic::Accounts, Topic::Groups, Topic::Events, Topic::Alerts];
+    pub const ALL: &'static [Topic] =
+        &[Topic::Desk, Topic::Accounts, Topic::Groups, Topic::Endpoints, Topic::Events, Topic::Alerts];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Topic::Desk => "desk",
             Topic::Accounts => "accounts",
             Topic::Groups => "groups",
+            Topic::Endpoints => "endpoints",
             Topic::Events => "events",
             Topic::Alerts => "alerts",
         }
@@ -80,6 +85,13 @@ pub enum Thing {
         slave: AccountId,
         master: AccountId,
     },
+    Endpoint(EndpointId),
+    /// What was counted of an endpoint.
+    Counters(EndpointId),
+    /// How fast an endpoint is.
+    Speed(EndpointId),
+    /// What was counted in all.
+    Totals,
 }
 
 impl Thing {
@@ -88,6 +100,7 @@ impl Thing {
             Thing::Desk | Thing::Settings => Topic::Desk,
             Thing::Account(..) => Topic::Accounts,
             Thing::Group(_) | Thing::Member { .. } => Topic::Groups,
+            Thing::Endpoint(_) | Thing::Counters(_) | Thing::Speed(_) | Thing::Totals => Topic::Endpoints,
         }
     }
 }
@@ -100,6 +113,8 @@ pub enum Touch {
     Added(Thing),
     /// Only figures that come again and again: told at leisure.
     Figures(Thing),
+    /// Only counts that come again and again, of few things: told soon.
+    Counts(Thing),
     /// Every link that a slave has.
     MembersOf(AccountId),
     /// Only figures of every link that a slave has.
@@ -146,7 +161,12 @@ pub fn touches(stream: &StreamId, event: &Event) -> Vec<Touch> {
                 (Role::Slave, _) => vec![Changed(account), MembersOf(id.clone())],
             }
         }
-        (StreamId::Desk, Event::Desk(desk::Event::SettingsChanged(_) | desk::Event::Opened(_))) => {
+        (StreamId::Endpoint(id), Event::Endpoint(event)) => of_endpoint(*id, event),
+        (StreamId::Proxy, Event::Endpoint(_)) => vec![Touch::Counts(Thing::Totals)],
+        (StreamId::Desk, Event::Desk(desk::Event::Opened(_))) => {
+            vec![Changed(Thing::Settings), Changed(Thing::Desk), Changed(Thing::Totals)]
+        }
+        (StreamId::Desk, Event::Desk(desk::Event::SettingsChanged(_))) => {
             vec![Changed(Thing::Settings), Changed(Thing::Desk)]
         }
         (
@@ -157,6 +177,23 @@ pub fn touches(stream: &StreamId, event: &Event) -> Vec<Touch> {
         ) => vec![Changed(Thing::Desk)],
         (StreamId::Desk, Event::Desk(desk::Event::CopyDefaultsChanged(_))) => vec![Changed(Thing::Settings)],
         _ => Vec::new(),
+    }
+}
+
+fn of_endpoint(id: EndpointId, event: &endpoint::Event) -> Vec<Touch> {
+    use Touch::{Added, Changed, Counts};
+    use endpoint::Event as Of;
+    match event {
+        Of::Registered(_) => vec![Added(Thing::Endpoint(id)), Changed(Thing::Totals)],
+        Of::Removed(_) | Of::StatusChanged(_) => vec![Changed(Thing::Endpoint(id)), Changed(Thing::Totals)],
+        Of::Changed(_) | Of::Identified(_) | Of::ModelsSynced(_) | Of::Reset(_) | Of::ProxyChanged(_) => {
+            vec![Changed(Thing::Endpoint(id))]
+        }
+        Of::Probed(_) => vec![Counts(Thing::Endpoint(id)), Counts(Thing::Totals)],
+        Of::RequestFinished(finished) => {
+            let speed = finished.speed().map(|_| Counts(Thing::Speed(id)));
+            [Counts(Thing::Counters(id)), Counts(Thing::Totals)].into_iter().chain(speed).collect()
+        }
     }
 }
 
@@ -187,12 +224,46 @@ pub struct Changes {
     things: BTreeMap<Thing, How>,
     members_of: BTreeSet<AccountId>,
     member_figures_of: BTreeSet<AccountId>,
-    /// Things whose figures wait, and since which turn; who waits longest is told first.
-    figures: BTreeMap<Thing, u64>,
+    figures: Waiting,
+    counts: Waiting,
+}
+
+/// Things that wait until they are due, and since which turn; who waits longest is told first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Waiting {
+    things: BTreeMap<Thing, u64>,
     turns: BTreeMap<u64, Thing>,
     next_turn: u64,
-    /// Figures of earlier turns are due.
+    /// What has waited since an earlier turn is due.
     due_before: u64,
+}
+
+impl Waiting {
+    fn wait(&mut self, thing: Thing) {
+        if !self.things.contains_key(&thing) {
+            self.things.insert(thing.clone(), self.next_turn);
+            self.turns.insert(self.next_turn, thing);
+            self.next_turn += 1;
+        }
+    }
+
+    fn forget(&mut self, thing: &Thing) {
+        if let Some(turn) = self.things.remove(thing) {
+            self.turns.remove(&turn);
+        }
+    }
+
+    /// The next one that is due.
+    fn take(&mut self) -> Option<Thing> {
+        let first = self.turns.first_entry().filter(|first| *first.key() < self.due_before)?;
+        let thing = first.remove();
+        self.things.remove(&thing);
+        Some(thing)
+    }
+
+    fn has_due(&self) -> bool {
+        self.turns.first_key_value().is_some_and(|(turn, _)| *turn < self.due_before)
+    }
 }
 
 impl Changes {
@@ -205,7 +276,8 @@ impl Changes {
                 Touch::Added(thing) => {
                     self.things.insert(thing, How::Added);
                 }
-                Touch::Figures(thing) => self.wait(thing),
+                Touch::Figures(thing) => self.figures.wait(thing),
+                Touch::Counts(thing) => self.counts.wait(thing),
                 Touch::MembersOf(slave) => {
                     self.members_of.insert(slave);
                 }
@@ -217,27 +289,29 @@ impl Changes {
     }
 
     pub fn has_figures(&self) -> bool {
-        !self.figures.is_empty()
+        !self.figures.things.is_empty()
     }
     pub fn has_figures_due(&self) -> bool {
-        self.turns.first_key_value().is_some_and(|(turn, _)| *turn < self.due_before)
+        self.figures.has_due()
     }
     /// All figures that wait now are due.
     pub fn figures_are_due(&mut self) {
-        self.due_before = self.next_turn;
+        self.figures.due_before = self.figures.next_turn;
+    }
+    pub fn has_counts(&self) -> bool {
+        !self.counts.things.is_empty()
+    }
+    pub fn has_counts_due(&self) -> bool {
+        self.counts.has_due()
+    }
+    /// All counts that wait now are due.
+    pub fn counts_are_due(&mut self) {
+        self.counts.due_before = self.counts.next_turn;
     }
 
-    fn wait(&mut self, thing: Thing) {
-        if !self.figures.contains_key(&thing) {
-            self.figures.insert(thing.clone(), self.next_turn);
-            self.turns.insert(self.next_turn, thing);
-            self.next_turn += 1;
-        }
-    }
-
-    /// Takes out what is to be told now. Figures wait, unless their thing is told anyway, or they are due and among the first
-    /// `figures_max`. `truth` is a state at or after the events that were taken in.
-    pub fn told(&mut self, truth: &Truth, figures_max: usize) -> BTreeMap<Thing, How> {
+    /// Takes out what is to be told now. Figures and counts wait, unless their thing is told anyway, or they are due and among
+    /// the first `waiting_max`, counts before figures. `truth` is a state at or after the events that were taken in.
+    pub fn told(&mut self, truth: &Truth, waiting_max: usize) -> BTreeMap<Thing, How> {
         let mut things = std::mem::take(&mut self.things);
         for slave in std::mem::take(&mut self.members_of) {
             for member in members_of(truth, &slave) {
@@ -245,17 +319,14 @@ impl Changes {
             }
         }
         for slave in std::mem::take(&mut self.member_figures_of) {
-            members_of(truth, &slave).for_each(|member| self.wait(member));
+            members_of(truth, &slave).for_each(|member| self.figures.wait(member));
         }
         for thing in things.keys() {
-            if let Some(turn) = self.figures.remove(thing) {
-                self.turns.remove(&turn);
-            }
+            self.figures.forget(thing);
+            self.counts.forget(thing);
         }
-        for _ in 0..figures_max {
-            let Some(first) = self.turns.first_entry().filter(|first| *first.key() < self.due_before) else { break };
-            let thing = first.remove();
-            self.figures.remove(&thing);
+        for _ in 0..waiting_max {
+            let Some(thing) = self.counts.take().or_else(|| self.figures.take()) else { break };
             things.insert(thing, How::Changed);
         }
         things
@@ -345,6 +416,7 @@ mod tests {
             (Thing::Settings, How::Changed),
             (account(Role::Slave, "B_1"), How::Changed),
             (member("B_1", "A_1"), How::Added),
+            (Thing::Totals, How::Changed),
         ];
         assert_eq!(told, expected.into());
         assert_eq!(changes.told(&log.fold.truth, 0), BTreeMap::new());
@@ -382,12 +454,38 @@ mod tests {
         assert!(!changes.has_figures());
     }
 
+    #[test]
+    fn counts_are_told_before_figures_and_each_in_its_own_time() {
+        let log = sample::log::Log::new();
+        let id = sample::endpoint::endpoint_id;
+        let mut changes = Changes::default();
+        let finished = Event::Endpoint(endpoint::Event::RequestFinished(Box::new(sample::endpoint::finished(1))));
+        let beat = Event::Account(account::Event::HeartbeatSeen(sample::heartbeat(true)));
+        changes.take_in(&StreamId::master(&account_id("A_1")), &beat);
+        changes.take_in(&StreamId::Endpoint(id(1)), &finished);
+        let told = |changes: &mut Changes, max| changes.told(&log.fold.truth, max).into_keys().collect::<Vec<_>>();
+        changes.take_in(&StreamId::Endpoint(id(1)), &finished);
+        assert_eq!(told(&mut changes, 9), [], "none are due");
+        changes.figures_are_due();
+        changes.counts_are_due();
+        assert!(changes.has_counts_due() && changes.has_figures_due());
+        assert_eq!(told(&mut changes, 2), [Thing::Counters(id(1)), Thing::Totals]);
+        assert_eq!(told(&mut changes, 2), [account(Role::Master, "A_1"), Thing::Speed(id(1))]);
+        assert!(!changes.has_counts() && !changes.has_figures());
+    }
+
     /// Everything that the messages about things show, as text.
     fn looks(truth: &Truth) -> BTreeMap<Thing, String> {
         let mut looks = BTreeMap::new();
         let desk = truth.desk().cloned().unwrap_or_default();
         looks.insert(Thing::Desk, format!("{:?} {:?} {}", desk.locked, desk.stopped, desk.settings.name));
         looks.insert(Thing::Settings, format!("{:?} {:?}", desk.settings, desk.revision));
+        for it in truth.endpoints() {
+            let seen = (it.kind(), it.health.status, it.health.since, it.latency, &it.models, it.revision);
+            looks.insert(Thing::Endpoint(it.id), format!("{:?} {seen:?}", it.settings));
+            let more = (&it.inference, it.last_seen, &it.last_error, it.health.failures, it.told);
+            looks.insert(Thing::Counters(it.id), format!("{more:?}"));
+        }
         for (_, it) in truth.accounts() {
             let masters: Vec<_> =
                 it.members().map(|(id, link)| (id, link.master_status, link.master_warnings)).collect();
@@ -428,7 +526,15 @@ mod tests {
                 changes.take_in(stream, &record.event);
                 let mut told = changes.told(&fold.truth, 0);
                 changes.figures_are_due();
+                changes.counts_are_due();
                 told.extend(changes.told(&fold.truth, usize::MAX));
+                // An endpoint is told with everything that was counted of it.
+                let endpoints = told.keys().filter_map(|thing| match thing {
+                    Thing::Endpoint(id) => Some(Thing::Counters(*id)),
+                    _ => None,
+                });
+                let endpoints: Vec<_> = endpoints.collect();
+                told.extend(endpoints.into_iter().map(|thing| (thing, How::Changed)));
                 let after = looks(&fold.truth);
                 for thing in before.keys().chain(after.keys()) {
                     let same = before.get(thing) == after.get(thing);

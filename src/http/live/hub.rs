@@ -3,7 +3,7 @@
 use super::feed::{Feed, HAPPENINGS_BYTES_MAX, Message, Why};
 use super::flow::Backlog;
 use super::frame::{frame, told};
-use super::view::{DeskView, GroupView, SettingsView};
+use super::view::{DeskView, GroupView, SettingsView, TotalsView};
 use crate::ambient::{Stopwatch, stopwatch};
 use crate::history::{HistoryError, Reading};
 use crate::http::accounts::AccountView;
@@ -27,6 +27,8 @@ use tokio::sync::watch;
 
 /// The figures of an account are told no more often than this.
 const FIGURES_EVERY: Duration = Duration::from_secs(1);
+/// Counts of endpoints, which are few, are told no more often than this.
+const COUNTS_EVERY: Duration = Duration::from_millis(200);
 /// They are told in slices, so that nothing else waits behind all of them.
 const FIGURES_SLICE: Duration = Duration::from_millis(100);
 /// A slice is this large, over all sessions: the more there is to tell to the more, the rarer it is told.
@@ -58,6 +60,7 @@ struct Snapshot {
     number: u64,
     desk: Value,
     settings: Value,
+    totals: Value,
     rest: Arc<[ByteString]>,
 }
 
@@ -96,6 +99,9 @@ impl Live {
         if topics.has(Topic::Desk) {
             data["desk"] = snapshot.desk.clone();
             data["settings"] = snapshot.settings.clone();
+        }
+        if topics.has(Topic::Endpoints) {
+            data["totals"] = snapshot.totals.clone();
         }
         // Who has only a part of it was told nothing.
         let position = if snapshot.rest.is_empty() { snapshot.position } else { Position(0) };
@@ -155,12 +161,23 @@ impl Snapshot {
             });
             lists.push(("alerts", raised.map(|(at, alert)| json_of(&AlertView::of(at, alert))).collect()));
         }
+        let mut totals = Value::Null;
+        if topics.has(Topic::Endpoints) {
+            let (view, now) = (&fold.views.endpoints, fold.truth.time());
+            let ids: Vec<_> = fold.truth.directory().iter().collect();
+            let rows = ids.iter().filter_map(|id| view.one(&fold.truth, *id, now, 0));
+            lists.push(("endpoints", rows.map(|row| json_of(&row)).collect()));
+            let speeds = ids.iter().filter_map(|id| view.speeds_of(&fold.truth, *id, now));
+            lists.push(("endpoint_tps", speeds.map(|row| json_of(&row)).collect()));
+            totals = json!(TotalsView::of(fold));
+        }
         let position = fold.truth.position();
         Snapshot {
             position,
             number,
             desk: json!(DeskView::of(fold)),
             settings: json!(SettingsView::of(fold)),
+            totals,
             rest: parts(position, &lists).into(),
         }
     }
@@ -202,7 +219,7 @@ fn json_of(view: &impl Serialize) -> String {
 pub async fn keep(app: Data) {
     let (mut head, mut stopping) = (app.host.durable.subscribe(), app.stopping.clone());
     let mut hub = Hub::new(&app.host.durable);
-    let (mut figures_due, mut figures_told) = (stopwatch(), stopwatch());
+    let (mut figures_due, mut counts_due, mut waiting_told) = (stopwatch(), stopwatch(), stopwatch());
     loop {
         app.live.forget_old_snapshots();
         let watchers = app.live.feed().watchers();
@@ -210,22 +227,28 @@ pub async fn keep(app: Data) {
             hub.changes.figures_are_due();
             figures_due = stopwatch();
         }
-        let mut figures_max = 0;
-        if figures_told.elapsed() >= FIGURES_SLICE {
-            figures_max = figures_in_a_slice(watchers);
-            figures_told = stopwatch();
+        if !hub.changes.has_counts_due() && counts_due.elapsed() >= COUNTS_EVERY {
+            hub.changes.counts_are_due();
+            counts_due = stopwatch();
         }
-        if hub.catch_up(&app.host.durable, &app.live, figures_max) {
+        let mut waiting_max = 0;
+        if waiting_told.elapsed() >= FIGURES_SLICE {
+            waiting_max = figures_in_a_slice(watchers);
+            waiting_told = stopwatch();
+        }
+        if hub.catch_up(&app.host.durable, &app.live, waiting_max) {
             tokio::time::sleep(REST_A_SESSION * watchers as u32).await;
         }
-        let (seen, epoch, waiting) = (hub.seen, hub.epoch, hub.changes.has_figures());
-        let due_in = match hub.changes.has_figures_due() {
-            true => FIGURES_SLICE.saturating_sub(figures_told.elapsed()),
+        let (seen, epoch) = (hub.seen, hub.epoch);
+        let (figures, counts) = (hub.changes.has_figures(), hub.changes.has_counts());
+        let due_in = match hub.changes.has_figures_due() || hub.changes.has_counts_due() {
+            true => FIGURES_SLICE.saturating_sub(waiting_told.elapsed()),
+            false if counts => COUNTS_EVERY.saturating_sub(counts_due.elapsed()),
             false => FIGURES_EVERY.saturating_sub(figures_due.elapsed()),
         };
         tokio::select! {
             changed = head.wait_for(|head| head.position > seen || head.epoch != epoch) => if changed.is_err() { return },
-            () = tokio::time::sleep(due_in), if waiting => {}
+            () = tokio::time::sleep(due_in), if figures || counts => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
     }
@@ -409,6 +432,11 @@ impl Missed {
             for (_, account) in online {
                 things.entry(Thing::Account(account.role, account.id.clone())).or_insert(How::Changed);
             }
+            for id in fold.truth.directory().iter() {
+                things.entry(Thing::Endpoint(id)).or_insert(How::Changed);
+                things.entry(Thing::Speed(id)).or_insert(How::Changed);
+            }
+            things.entry(Thing::Totals).or_insert(How::Changed);
             things
         });
         things.retain(|thing, _| topics.has(thing.topic()));

@@ -14,8 +14,9 @@ use tidehelm_actors::restore::Restored;
 use tidehelm_events::account::{self, HeartbeatSeen, Registered, StateHash};
 use tidehelm_events::commit::Head;
 use tidehelm_events::desk::{self, Settings};
+use tidehelm_events::endpoint::{self, Failure, ProbeOutcome, ProxyCommand, RequestFinished};
 use tidehelm_events::envelope::{Class, Record};
-use tidehelm_events::id::{AccountId, DeskId, Epoch, NodeId, Position, Principal, Role, StreamId};
+use tidehelm_events::id::{AccountId, DeskId, EndpointId, Epoch, NodeId, Position, Principal, Role, StreamId};
 use tidehelm_events::money::Money;
 use tidehelm_events::reason::Reason;
 use tidehelm_events::time::{Span, Timestamp};
@@ -145,8 +146,9 @@ impl World {
 
     fn step(&mut self, (what, whom, with): (u8, u8, u8)) {
         let client = usize::from(whom) % self.clients.len();
-        match what % 20 {
-            0..=7 => self.want_something(what % 20, whom, with),
+        match what % 23 {
+            0..=7 => self.want_something(what % 23, whom, with),
+            20..=22 => self.want_of_endpoint(u64::from(whom % 3), with),
             8 | 9 => self.settle(),
             10 | 11 => drop(self.hub.catch_up(&self.durable, &self.live, usize::from(with % 4))),
             12..=14 => self.tell(client, usize::from(with % 16)),
@@ -155,6 +157,7 @@ impl World {
             18 => self.come_back(client),
             _ if with % 4 == 0 => self.recover(),
             _ if with % 4 == 1 => self.hub.changes.figures_are_due(),
+            _ if with % 4 == 2 => self.hub.changes.counts_are_due(),
             _ => self.tell(client, usize::from(with)),
         }
     }
@@ -188,11 +191,35 @@ impl World {
         self.want(command.0, command.1);
     }
 
+    fn want_of_endpoint(&mut self, number: u64, with: u8) {
+        let id = EndpointId(uuid::Uuid::from_u128(0x0e9d_0000 + u128::from(number)));
+        let known = self.journal.as_ref().unwrap().truth().endpoint(id).map(|known| known.revision);
+        let (name, base_url) = (format!("box {}", with % 5), format!("http://box-{}.example", with % 5));
+        let settings = Box::new(endpoint::Settings { name, base_url, ..endpoint::Settings::default() });
+        let finished = Box::new(finished(self.now, with));
+        let command = match with % 10 {
+            0 => endpoint::Command::Register(settings),
+            1 => endpoint::Command::Change(settings),
+            2 if with > 150 => endpoint::Command::Remove,
+            2 | 3 => {
+                let failed = ProbeOutcome::Failed { failure: Failure::Connect, detail: "refused".into() };
+                let outcome =
+                    if with % 4 == 0 { failed } else { ProbeOutcome::Answered { took: Span::millis(with.into()) } };
+                endpoint::Command::TakeProbe { outcome, found: None, revision: known.unwrap_or_default(), jitter: 5 }
+            }
+            4 => endpoint::Command::SyncModels(vec![endpoint::Model { id: format!("m{}", with % 3), context: None }]),
+            5 => return self.want(StreamId::Proxy, Command::Proxy(ProxyCommand::FinishRequest(finished))),
+            _ => endpoint::Command::FinishRequest { finished, jitter: 5 },
+        };
+        self.want(StreamId::Endpoint(id), Command::Endpoint(command));
+    }
+
     /// Everybody comes back, reads everything, and everything is told.
     fn end(&mut self) {
         self.settle();
         self.hub.catch_up(&self.durable, &self.live, 0);
         self.hub.changes.figures_are_due();
+        self.hub.changes.counts_are_due();
         self.hub.catch_up(&self.durable, &self.live, usize::MAX);
         for client in 0..self.clients.len() {
             self.come_back(client);
@@ -315,6 +342,17 @@ impl Picture {
             "connection_changed" => self.put("accounts", data),
             "trade_group_updated" => self.put("groups", data),
             "member_added" | "member_updated" => self.put("members", data),
+            "endpoint_registered" | "endpoint_status_changed" => self.put("endpoints", data),
+            "endpoint_removed" => {
+                self.things.remove(&key("endpoints", data));
+                self.things.remove(&key("endpoint_tps", data));
+            }
+            "counters_updated" if data["endpoint"].is_null() => self.put("totals", &data["stats"]),
+            "counters_updated" => self.add(data, data.as_object().unwrap().keys().map(String::as_str)),
+            "tps_updated" => {
+                self.put("endpoint_tps", data);
+                self.add(data, ["tps"].into_iter());
+            }
             other => panic!("what is {other}?"),
         }
         Position(number(&message["position"]))
@@ -325,10 +363,17 @@ impl Picture {
             *self = Picture { begun: data["at"].as_u64().unwrap(), ..Picture::default() };
             self.put("desk", &data["desk"]);
             self.put("settings", &data["settings"]);
+            self.put("totals", &data["totals"]["stats"]);
         }
-        for list in ["accounts", "groups", "members"] {
+        for list in ["accounts", "groups", "members", "endpoints", "endpoint_tps"] {
             data[list].as_array().into_iter().flatten().for_each(|object| self.put(list, object));
         }
+    }
+
+    /// Fields of an endpoint's row that are told by themselves.
+    fn add<'a>(&mut self, data: &Value, fields: impl Iterator<Item = &'a str>) {
+        let Some(row) = self.things.get_mut(&key("endpoints", data)) else { return };
+        fields.filter(|field| *field != "endpoint").for_each(|field| row[field] = data[field].clone());
     }
 
     fn put(&mut self, list: &str, object: &Value) {
@@ -337,7 +382,7 @@ impl Picture {
 }
 
 fn key(list: &str, object: &Value) -> String {
-    let ids = ["role", "account", "master_account", "trade_group_id", "slave_account"];
+    let ids = ["role", "account", "master_account", "trade_group_id", "slave_account", "id", "endpoint"];
     ids.iter().filter_map(|id| object[*id].as_str()).fold(list.to_string(), |key, id| format!("{key}/{id}"))
 }
 
@@ -360,6 +405,25 @@ fn registered(with: u8) -> Registered {
         trade_allowed: !with.is_multiple_of(3),
         ea_version: text("1"),
         ..Registered::default()
+    }
+}
+
+fn finished(now: Timestamp, with: u8) -> RequestFinished {
+    let outcome = endpoint::Outcome::ALL[usize::from(with / 4) % 5];
+    RequestFinished {
+        request: uuid::Uuid::from_u128(with.into()),
+        run: 1,
+        seq: now.0.unsigned_abs(),
+        model: format!("m{}", with % 3),
+        api: endpoint::Api::ChatCompletions,
+        outcome,
+        http_status: (outcome == endpoint::Outcome::Success).then_some(200),
+        tokens: endpoint::Tokens { input: 4, output: u64::from(with % 9), known: endpoint::TokensKnown::Reported },
+        duration: Span::millis(10 + i64::from(with)),
+        first_byte: None,
+        ending: endpoint::Ending::Whole,
+        client: None,
+        key: None,
     }
 }
 

@@ -4,8 +4,11 @@ use crate::http::desk::{SettingsBody, settings_of};
 use crate::http::groups::only_set;
 use serde::Serialize;
 use tidehelm_events::account::Account;
-use tidehelm_events::id::AccountId;
+use tidehelm_events::endpoint::LastError;
+use tidehelm_events::id::{AccountId, EndpointId};
+use tidehelm_events::time::Timestamp;
 use tidehelm_events::view::Fold;
+use tidehelm_events::view::endpoints::{EndpointRow, Minute, Stats};
 
 #[derive(Serialize)]
 pub struct DeskView {
@@ -95,5 +98,69 @@ pub struct MemberGone {
 impl MemberGone {
     pub fn of(slave: &AccountId, master: &AccountId) -> Self {
         MemberGone { trade_group_id: master.to_string(), slave_account: slave.to_string() }
+    }
+}
+
+/// An endpoint that is not there any more.
+#[derive(Serialize)]
+pub struct EndpointGone {
+    pub id: EndpointId,
+    pub name: String,
+}
+
+impl EndpointGone {
+    /// None for one that was never there.
+    pub fn of(fold: &Fold, id: EndpointId) -> Option<Self> {
+        let settings = fold.truth.endpoint(id)?.settings.as_ref()?;
+        Some(EndpointGone { id, name: settings.name.clone() })
+    }
+}
+
+/// What requests change of an endpoint: the fields of its row that are not what `endpoint_status_changed` is for.
+#[derive(Serialize)]
+pub struct CountersView {
+    pub endpoint: EndpointId,
+    pub total: u64,
+    pub success: u64,
+    pub failed: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub inference_latency_ms: Option<u64>,
+    pub consecutive_failures: u32,
+    pub last_seen: Option<Timestamp>,
+    pub last_error: Option<LastError>,
+}
+
+impl CountersView {
+    pub fn of(row: &EndpointRow) -> Self {
+        CountersView {
+            endpoint: row.id,
+            total: row.total,
+            success: row.success,
+            failed: row.failed,
+            input_tokens: row.input_tokens,
+            output_tokens: row.output_tokens,
+            inference_latency_ms: row.inference_latency_ms,
+            consecutive_failures: row.consecutive_failures,
+            last_seen: row.last_seen,
+            last_error: row.last_error.clone(),
+        }
+    }
+}
+
+/// What was counted in all.
+#[derive(Serialize)]
+pub struct TotalsView {
+    /// Always null: of all endpoints together.
+    pub endpoint: Option<EndpointId>,
+    pub stats: Stats,
+    /// The minute of the last event: it belongs at the end of the history.
+    pub minute: Option<Minute>,
+}
+
+impl TotalsView {
+    pub fn of(fold: &Fold) -> Self {
+        let (view, now) = (&fold.views.endpoints, fold.truth.time());
+        TotalsView { endpoint: None, stats: view.stats(&fold.truth, now), minute: view.history(now).last().copied() }
     }
 }

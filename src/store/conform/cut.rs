@@ -99,6 +99,10 @@ impl Desk {
     }
 }
 
+fn limits(age: Span, bytes: u64) -> Limits {
+    Limits { age, bytes, through: Position(u64::MAX) }
+}
+
 fn saved(position: Position, bytes: Vec<u8>) -> Saved {
     let (hash, at, build) = (Hash::of(&bytes), Timestamp(1), "test".into());
     Saved { position, schema: truth::SCHEMA, build, at, hash, bytes }
@@ -153,9 +157,9 @@ fn events(entries: &[Entry]) -> (u64, u64) {
 pub async fn a_cut_log_restores_and_still_proves_itself(mut site: impl Database) {
     let mut desk = Desk::open(site.log().await).await;
     desk.live(60).await;
-    assert_eq!(desk.store.reader().due(desk.now, Limits { age: Span::hours(1), bytes: 1 << 40 }).await.unwrap(), None);
+    assert_eq!(desk.store.reader().due(desk.now, limits(Span::hours(1), 1 << 40)).await.unwrap(), None);
     let (total, _) = events(&whole(&mut desk.store).await.unwrap());
-    let by_age = Limits { age: Span::seconds(20), bytes: u64::MAX };
+    let by_age = limits(Span::seconds(20), u64::MAX);
     let removed = desk.cut(by_age).await;
     assert!(removed >= 100, "{removed}");
     let entries = whole(&mut desk.store).await.unwrap();
@@ -172,7 +176,7 @@ pub async fn a_cut_log_restores_and_still_proves_itself(mut site: impl Database)
     });
     let left = bytes.sum();
     assert!(left > 0 && desk.store.sizes().await.unwrap().telemetry > left, "and what came since");
-    let by_size = Limits { age: Span::hours(1000), bytes: left };
+    let by_size = limits(Span::hours(1000), left);
     assert!(desk.cut(by_size).await >= 100);
     assert!(desk.store.sizes().await.unwrap().telemetry <= left);
     let entries = whole(&mut desk.store).await.unwrap();

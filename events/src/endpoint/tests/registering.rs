@@ -166,6 +166,28 @@ fn another_address_is_another_place() {
 }
 
 #[test]
+fn a_change_that_concerns_probes_is_seen_at_the_next_one() {
+    let hourly = Settings { health_interval_seconds: 3_600, ..settings("attic") };
+    let secret = Some(crate::sample::credential(1));
+    for (changed, due) in [
+        (Settings { health_interval_seconds: 5, ..hourly.clone() }, 5_000),
+        (Settings { weight: 7, ..hourly.clone() }, 3_600_000),
+        (Settings { secret, ..hourly.clone() }, 0),
+        (Settings { kind: Some(Kind::Ollama), ..hourly.clone() }, 0),
+    ] {
+        let mut case = Case::with(hourly.clone());
+        case.answers(120);
+        assert_eq!(case.probed_in(), 3_600_000);
+        case.does(change(changed.clone()));
+        assert_eq!((case.probed_in(), case.endpoint.latency), (due, Some(Span::millis(120))), "{changed:?}");
+    }
+    let mut case = Case::with(settings("attic"));
+    case.answers(120);
+    case.does(change(hourly));
+    assert_eq!(case.probed_in(), 30_000, "a longer one begins with the next probe");
+}
+
+#[test]
 fn models_are_sorted_and_a_list_that_is_the_same_is_no_event() {
     let mut case = Case::online();
     let long = "x".repeat(201);

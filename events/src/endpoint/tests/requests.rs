@@ -110,3 +110,28 @@ fn a_kind_stands_in_streams_of_its_own_only() {
         assert_eq!(found, expected, "{event:?}");
     }
 }
+
+#[test]
+fn several_at_once_come_to_what_each_alone_comes_to() {
+    use Outcome::*;
+    let told =
+        [(1, Success), (2, UpstreamError), (2, Success), (3, UpstreamError), (4, Success), (1, Timeout), (5, Success)];
+    let finished: Vec<RequestFinished> = told
+        .iter()
+        .map(|(seq, outcome)| {
+            let http_status = (*outcome == Success).then_some(200);
+            RequestFinished { outcome: *outcome, http_status, ..finished(*seq) }
+        })
+        .collect();
+    let (mut alone, mut together) = (Case::online(), Case::online());
+    let mut events = Vec::new();
+    for one in &finished {
+        events.extend(alone.does(Command::FinishRequest { finished: Box::new(one.clone()), jitter: 7 }));
+    }
+    let at_once = together.does(Command::FinishRequests { finished: finished.clone(), jitter: 7 });
+    assert_eq!(at_once, events);
+    assert_eq!(events.iter().filter(|event| **event == "request_finished").count(), 5);
+    assert_eq!(together.endpoint.health, alone.endpoint.health);
+    assert_eq!(together.endpoint.told, (7, 5));
+    assert!(together.does(Command::FinishRequests { finished, jitter: 7 }).is_empty(), "told again");
+}

@@ -70,7 +70,7 @@ impl Days {
             self.rows += 1;
             Bucket::default()
         });
-        bucket.add(finished);
+        bucket.take_in(&Bucket::of(finished));
         while self.days.len() > DAYS_MAX {
             self.forget_oldest();
         }
@@ -96,6 +96,19 @@ impl Days {
 }
 
 impl Bucket {
+    /// What one request adds.
+    pub fn of(finished: &RequestFinished) -> Self {
+        let took = finished.duration.0.unsigned_abs();
+        let (success, output) = (finished.outcome == Outcome::Success, finished.tokens.output);
+        Bucket {
+            success: success.into(),
+            failed: (!success).into(),
+            input_tokens: finished.tokens.input,
+            output_tokens: output,
+            duration: if success { took } else { 0 },
+            speed: finished.speed().map_or((0, 0), |_| (output, took)),
+        }
+    }
     pub fn total(&self) -> u64 {
         self.success + self.failed
     }
@@ -108,18 +121,5 @@ impl Bucket {
         self.duration = self.duration.saturating_add(other.duration);
         self.speed.0 = self.speed.0.saturating_add(other.speed.0);
         self.speed.1 = self.speed.1.saturating_add(other.speed.1);
-    }
-
-    fn add(&mut self, finished: &RequestFinished) {
-        let took = finished.duration.0.unsigned_abs();
-        let (success, output) = (finished.outcome == Outcome::Success, finished.tokens.output);
-        self.take_in(&Bucket {
-            success: success.into(),
-            failed: (!success).into(),
-            input_tokens: finished.tokens.input,
-            output_tokens: output,
-            duration: if success { took } else { 0 },
-            speed: finished.speed().map_or((0, 0), |_| (output, took)),
-        });
     }
 }

@@ -1,7 +1,7 @@
 //! The dashboard in one piece: from memory, at the cost of the number of endpoints, never of the number of requests.
 
 use super::minutes::{Average, AverageOf, Minute, mean};
-use super::{Endpoints, Share};
+use super::{Endpoints, ModelNo, Share};
 use crate::endpoint::{Api, Endpoint, Kind, LastError, Outcome, Status};
 use crate::id::{EndpointId, Position};
 use crate::money::Factor;
@@ -104,25 +104,44 @@ pub struct ModelSpeed {
 impl Endpoints {
     /// All of the dashboard as it is at `now`. Only the proxy knows what is in flight.
     pub fn overview(&self, truth: &Truth, now: Timestamp, in_flight: impl Fn(EndpointId) -> u32) -> Overview {
-        let today = Self::today(truth, now);
-        let names = self.models.names();
+        let (today, names) = (Self::today(truth, now), self.models.names());
         let (mut endpoints, mut endpoint_tps) = (Vec::new(), Vec::new());
         for endpoint in truth.endpoints() {
-            let unused = Share::default();
-            let share = self.share(Some(endpoint.id)).unwrap_or(&unused);
-            let tps =
-                share.speed.value().map(|value| Tps { value: per_second(value), today: share.speed.date == today });
-            let models = self.speeds.of(endpoint.id).map(|(model, api, average)| ModelSpeed {
-                model: names.get(&model).map(ToString::to_string),
-                api,
-                tps: per_second(average.value().unwrap_or(0)),
-                samples: average.samples(),
-            });
-            endpoint_tps.push(TpsRow { endpoint: endpoint.id, tps: tps.clone(), models: models.collect() });
-            endpoints.extend(row(endpoint, share, tps, in_flight(endpoint.id)));
+            endpoints.extend(self.row(endpoint, today, in_flight(endpoint.id)));
+            endpoint_tps.push(self.speed_row(endpoint, today, &names));
         }
         let (stats, history) = (self.stats(truth, now), self.history(now));
         Overview { endpoints, stats, history, endpoint_tps, generated_at: now, position: truth.position() }
+    }
+
+    /// One endpoint as the overview shows it; none where it is not there.
+    pub fn one(&self, truth: &Truth, id: EndpointId, now: Timestamp, in_flight: u32) -> Option<EndpointRow> {
+        let endpoint = truth.endpoint(id).filter(|endpoint| endpoint.is_there())?;
+        self.row(endpoint, Self::today(truth, now), in_flight)
+    }
+
+    /// The speeds of one endpoint as the overview shows them; none where it is not there.
+    pub fn speeds_of(&self, truth: &Truth, id: EndpointId, now: Timestamp) -> Option<TpsRow> {
+        let endpoint = truth.endpoint(id).filter(|endpoint| endpoint.is_there())?;
+        let models: BTreeSet<ModelNo> = self.speeds.of(id).map(|(model, ..)| model).collect();
+        Some(self.speed_row(endpoint, Self::today(truth, now), &self.models.names_of(&models)))
+    }
+
+    fn row(&self, endpoint: &Endpoint, today: i64, in_flight: u32) -> Option<EndpointRow> {
+        let unused = Share::default();
+        let share = self.share(Some(endpoint.id)).unwrap_or(&unused);
+        row(endpoint, share, tps(share, today), in_flight)
+    }
+
+    fn speed_row(&self, endpoint: &Endpoint, today: i64, names: &BTreeMap<ModelNo, &str>) -> TpsRow {
+        let models = self.speeds.of(endpoint.id).map(|(model, api, average)| ModelSpeed {
+            model: names.get(&model).map(ToString::to_string),
+            api,
+            tps: per_second(average.value().unwrap_or(0)),
+            samples: average.samples(),
+        });
+        let share = self.share(Some(endpoint.id));
+        TpsRow { endpoint: endpoint.id, tps: share.and_then(|share| tps(share, today)), models: models.collect() }
     }
 
     pub fn stats(&self, truth: &Truth, now: Timestamp) -> Stats {
@@ -169,6 +188,10 @@ impl Endpoints {
             (count > 0).then(|| Average { took: mean(sum, count), of: AverageOf::Probes })
         })
     }
+}
+
+fn tps(share: &Share, today: i64) -> Option<Tps> {
+    share.speed.value().map(|value| Tps { value: per_second(value), today: share.speed.date == today })
 }
 
 fn row(endpoint: &Endpoint, share: &Share, tps: Option<Tps>, in_flight: u32) -> Option<EndpointRow> {

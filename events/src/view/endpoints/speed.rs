@@ -3,7 +3,7 @@
 use crate::endpoint::{Api, Ema, RequestFinished};
 use crate::id::EndpointId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of models that are told apart on one desk.
 const MODELS_MAX: usize = 2_000;
@@ -37,6 +37,12 @@ impl Models {
 
     pub fn known(&self, name: &str) -> ModelNo {
         self.numbers.get(name).copied().unwrap_or(ModelNo::OTHER)
+    }
+
+    /// The names of some numbers.
+    pub(super) fn names_of(&self, wanted: &BTreeSet<ModelNo>) -> BTreeMap<ModelNo, &str> {
+        let numbers = self.numbers.iter().filter(|(_, number)| wanted.contains(number));
+        numbers.map(|(name, number)| (*number, name.as_str())).collect()
     }
 
     /// The names by their numbers; one without a name is other.
