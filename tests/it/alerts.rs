@@ -334,9 +334,6 @@ fn nothing_goes_to_this_machine_or_a_private_network_however_it_is_written() {
             "{host}: {why}"
         );
     }
-    for (host, _) in hosts.iter().zip(0..2).filter(|(host, _)| host.starts_with("127") || **host == "localhost") {
-        assert!(!receiver.posts().iter().any(|post| post.headers["host"].starts_with(host)));
-    }
     assert!(receiver.posts().is_empty(), "{:?}", receiver.posts());
     desk.stop();
 }
@@ -484,8 +481,10 @@ fn a_bot_tells_a_chat_and_nobody_reads_its_token() {
     desk.stop();
 }
 
+type Texts = Arc<Mutex<Vec<String>>>;
+
 /// A mail server that takes everything: who logged in, and the mails.
-fn mail_server() -> (u16, Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<String>>>) {
+fn mail_server() -> (u16, Texts, Texts) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (logins, mails) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
