@@ -1,4 +1,6 @@
-//! `tidehelm demo`: a desk and a fleet in a directory that is gone afterwards.
+//! `tidehelm demo`: a desk, a fleet and simulated LLM servers, in a directory that is gone afterwards.
+
+mod models;
 
 use super::Shared;
 use super::fleet::{Load, show, stopped_by_signal};
@@ -22,6 +24,9 @@ pub struct Demo {
     /// Address that the desk listens on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     bind: String,
+    /// Without LLM servers and those who ask them
+    #[arg(long)]
+    no_models: bool,
     #[command(flatten)]
     load: Load,
 }
@@ -36,8 +41,16 @@ impl Demo {
         eprintln!("The desk is at {}\nOpen this link once to come in as an admin:\n  {}\n", desk.url, admin.link()?);
         let options = self.load.options(desk.addresses.clone(), None)?;
         let server = Server::new(&desk.url, Some(&token))?;
+        let models = match self.no_models {
+            true => None,
+            false => {
+                eprintln!("3 simulated LLM servers answer behind {}/v1; one of them comes and goes", desk.url);
+                Some(models::Models::start(&admin, &desk.url, options.seed)?)
+            }
+        };
         let mut tell = |text: &str| eprintln!("{text}");
         let report = run(&options, Some(&server), &stop, &mut tell)?;
+        drop(models);
         drop(desk);
         show(&report, shared.output)
     }
