@@ -85,7 +85,7 @@ async fn write(dir: &Path, requests: u64) {
         let finished = finished(seq);
         let command = endpoint::Command::FinishRequest { finished: Box::new(finished), jitter: 5 };
         tell(&mut journal, StreamId::Endpoint(id(seq % ENDPOINTS)), Command::Endpoint(command), now);
-        if seq % 5_000 == 0 || seq == requests {
+        if seq.is_multiple_of(5_000) || seq == requests {
             while let Some(sealed) = journal.seal(now) {
                 store.append(&sealed.commit, &sealed.audit, &sealed.expected).await.unwrap();
                 journal.durable();
@@ -97,7 +97,7 @@ async fn write(dir: &Path, requests: u64) {
 }
 
 fn finished(seq: u64) -> RequestFinished {
-    let good = seq % 50 != 0;
+    let good = !seq.is_multiple_of(50);
     RequestFinished {
         request: Uuid::from_u128(seq.into()),
         run: 1,
