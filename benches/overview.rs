@@ -66,7 +66,7 @@ async fn write(dir: &Path, requests: u64) {
     let mut journal = Journal::<()>::new(restored, head, node, Limits::default());
     let mut now = Timestamp(ambient::wall().0 - i64::try_from(requests).unwrap() * 2_000);
     let id = |number: u64| EndpointId(Uuid::from_u128(0x0e9d_0000 + u128::from(number)));
-    let mut tell = |journal: &mut Journal<()>, to: StreamId, command: Command, now: Timestamp| {
+    let tell = |journal: &mut Journal<()>, to: StreamId, command: Command, now: Timestamp| {
         journal.submit(Order::once(to, Principal::Desk, command, now), (), now).unwrap();
     };
     let opening = desk::Command::Open { desk: DeskId(Uuid::from_u128(3)), build: "bench".into() };
