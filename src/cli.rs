@@ -137,7 +137,7 @@ enum Command {
     /// Endpoints, and what their requests add up to
     Overview(overview::Overview),
     /// Requests that ended: list them, or write them to a file
-    Requests(requests::Requests),
+    Requests(Box<requests::Requests>),
     /// Look at the disk, the clock, the port and the store, and say what is wrong
     Doctor(doctor::Doctor),
     /// Write a snapshot now, so that the next start reads less

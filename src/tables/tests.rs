@@ -80,15 +80,15 @@ impl Desk {
             run: 7,
             seq,
             model: format!("model-{}", seq % 4),
-            api: if seq % 2 == 0 { Api::ChatCompletions } else { Api::Embeddings },
+            api: if seq.is_multiple_of(2) { Api::ChatCompletions } else { Api::Embeddings },
             outcome,
             http_status: (outcome == Outcome::Success).then_some(200),
             tokens: Tokens { input: 40 + seq, output: seq % 90, known: TokensKnown::Reported },
             duration: Span::millis(20 + (seq % 70) as i64),
-            first_byte: (seq % 3 > 0).then_some(Span::millis(9)),
+            first_byte: (!seq.is_multiple_of(3)).then_some(Span::millis(9)),
             ending: Ending::Whole,
-            client: (seq % 6 > 0).then(|| format!("192.0.2.{}", seq % 6)),
-            key: (seq % 2 > 0).then_some(CredentialId(Uuid::from_u128(9))),
+            client: (!seq.is_multiple_of(6)).then(|| format!("192.0.2.{}", seq % 6)),
+            key: (!seq.is_multiple_of(2)).then_some(CredentialId(Uuid::from_u128(9))),
         };
         let finished = Box::new(finished);
         match seq % 4 {

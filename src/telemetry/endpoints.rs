@@ -127,10 +127,14 @@ impl Shown {
     }
 }
 
+/// A label, its word, and a value; a label without a name is left out.
+type Labelled = (&'static str, &'static str, f64);
+type Values<'a> = &'a dyn Fn(&Shown) -> Vec<Labelled>;
+
 /// What the dashboard shows of endpoints, as lines. Counters go on after a restart: they are folds of the log.
 pub fn endpoint_lines(fold: &Fold, in_flight: impl Fn(EndpointId) -> u32) -> Vec<Line> {
     let shown = shown(fold, in_flight);
-    let all = |name, kind, help, values: &dyn Fn(&Shown) -> Vec<(&'static str, &'static str, f64)>| {
+    let all = |name, kind, help, values: Values<'_>| {
         let mut line = Line { name, kind, help, values: Vec::new() };
         for (endpoint, shown) in &shown {
             for (label, word, value) in values(shown) {

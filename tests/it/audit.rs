@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use std::path::Path;
 
+/// Requests of the day.
+const REQUESTS: usize = 3;
 const PAGE: &str = include_str!("../../docs/audit.md");
 
 /// What a query of the page must answer.
@@ -70,6 +72,11 @@ fn make_history(desk: &Desk) -> Client {
     let viewer = desk.person(&admin, "bob", "viewer");
     viewer.toggle("master/Demo_1", false).problem(403);
     desk.token(&admin, "bot", "operator");
+    // A request that comes to nobody is a request, too.
+    let key = admin.post("/api/proxy/keys", &json!({"name": "page"})).ok();
+    let caller = desk.client().with_token(key["key"].as_str().unwrap());
+    let body = json!({"model": "llama-3", "messages": []});
+    (0..REQUESTS).for_each(|_| assert_eq!(caller.post("/v1/chat/completions", &body).status, 404));
     wait_until("both terminals are missed", || admin.events("account_offline").len() == 2);
     admin.heartbeat("slave/Demo_2");
     admin
@@ -120,6 +127,8 @@ fn every_query_of_the_page_runs_on_sqlite() {
     let (today, changes) = (today(&admin), changes(&admin));
     wait_until("the table of status changes is there", || {
         count(&sqlite(temp.path()), "SELECT * FROM status_changes") == changes
+            && count(&sqlite(temp.path()), "SELECT * FROM requests") == REQUESTS
+            && count(&sqlite(temp.path()), "SELECT * FROM request_days") == 1
     });
     desk.stop();
     let connection = sqlite(temp.path());
@@ -151,8 +160,11 @@ fn every_query_of_the_page_runs_on_postgresql() {
         let mut connection = PgConnection::connect(&url).await.unwrap();
         connection.execute("SET search_path TO tidehelm").await.unwrap();
         loop {
-            let row = connection.fetch_one("SELECT count(*) FROM status_changes").await.unwrap();
-            if row.get::<i64, _>(0) == changes as i64 {
+            let sql = "SELECT (SELECT count(*) FROM status_changes), (SELECT count(*) FROM requests), \
+                       (SELECT count(*) FROM request_days)";
+            let row = connection.fetch_one(sql).await.unwrap();
+            let found = [0, 1, 2].map(|at| row.get::<i64, _>(at));
+            if found == [changes as i64, REQUESTS as i64, 1] {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;

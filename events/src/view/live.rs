@@ -184,7 +184,7 @@ fn of_endpoint(id: EndpointId, event: &endpoint::Event) -> Vec<Touch> {
     use Touch::{Added, Changed, Counts};
     use endpoint::Event as Of;
     match event {
-        Of::Registered(_) => vec![Added(Thing::Endpoint(id)), Changed(Thing::Totals)],
+        Of::Registered(_) => vec![Added(Thing::Endpoint(id)), Changed(Thing::Speed(id)), Changed(Thing::Totals)],
         Of::Removed(_) | Of::StatusChanged(_) => vec![Changed(Thing::Endpoint(id)), Changed(Thing::Totals)],
         Of::Changed(_) | Of::Identified(_) | Of::ModelsSynced(_) | Of::Reset(_) | Of::ProxyChanged(_) => {
             vec![Changed(Thing::Endpoint(id))]

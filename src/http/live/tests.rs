@@ -203,8 +203,11 @@ impl World {
             2 if with > 150 => endpoint::Command::Remove,
             2 | 3 => {
                 let failed = ProbeOutcome::Failed { failure: Failure::Connect, detail: "refused".into() };
-                let outcome =
-                    if with % 4 == 0 { failed } else { ProbeOutcome::Answered { took: Span::millis(with.into()) } };
+                let outcome = if with.is_multiple_of(4) {
+                    failed
+                } else {
+                    ProbeOutcome::Answered { took: Span::millis(with.into()) }
+                };
                 endpoint::Command::TakeProbe { outcome, found: None, revision: known.unwrap_or_default(), jitter: 5 }
             }
             4 => endpoint::Command::SyncModels(vec![endpoint::Model { id: format!("m{}", with % 3), context: None }]),

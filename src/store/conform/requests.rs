@@ -1,9 +1,10 @@
 //! The tables of requests: large batches, questions, sums, and what retention leaves.
 
 use super::{Database, Mode, node};
+use crate::ambient;
 use crate::store::models::{DayRow, Model, RequestQuery, RequestRow, Rows, Whose};
 use crate::store::{Checkpoint, Order};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tidehelm_actors::port::CommitLog;
 use tidehelm_events::endpoint::{Api, Outcome};
 use tidehelm_events::id::{CredentialId, EndpointId, Position};
@@ -64,7 +65,7 @@ pub async fn many_requests_fit_into_one_batch(mut site: impl Database) {
     const ROWS: i64 = 40_000;
     let mut log = site.log().await;
     let rows: Vec<_> = (1..=ROWS).map(request).collect();
-    let began = Instant::now();
+    let began = ambient::stopwatch();
     log.project(Rows::Requests(&rows), Position(0), Position(ROWS as u64)).await.unwrap();
     let took = began.elapsed();
     println!("{ROWS} requests in one batch: {took:?}");
