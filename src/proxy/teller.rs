@@ -367,6 +367,18 @@ mod tests {
         }
     }
 
+    /// Waits until so much is shown, and then whether more comes.
+    async fn shows(host: &Host, endpoint: Option<EndpointId>, expected: u64) -> u64 {
+        for _ in 0..2_000 {
+            if total(host, endpoint) >= expected {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        total(host, endpoint)
+    }
+
     fn total(host: &Host, endpoint: Option<EndpointId>) -> u64 {
         host.durable.read(|fold| fold.views.endpoints.share(endpoint).map_or(0, |share| share.tally.total()))
     }
@@ -389,7 +401,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(3)).await;
             }
             assert_eq!(teller.drain(Duration::from_secs(20)).await, 0, "{fault:?}");
-            let counted = (total(&host, Some(id)), total(&host, None));
+            let counted = (shows(&host, Some(id), 120).await, shows(&host, None, 80).await);
             assert_eq!((counted, script.played()), ((120, 80), 5), "{fault:?}");
             assert!(teller.turn().is_none() && teller.untold() == 0, "it takes no more");
             keeping.abort();
@@ -417,11 +429,11 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(20), told).await.expect("all is told");
-        assert_eq!(total(&host, Some(id)), 50);
+        assert_eq!(shows(&host, Some(id), 50).await, 50);
         // Whoever waits for it hears when it is durable.
         let heard = teller.turn().unwrap().tell(Some(id), finished(), true).unwrap();
         heard.await.unwrap();
-        assert_eq!(total(&host, Some(id)), 51);
+        assert_eq!(shows(&host, Some(id), 51).await, 51);
         drop(teller.turn());
         assert_eq!(teller.taken(), 0, "a place that was not used is free again");
         keeping.abort();
