@@ -13,7 +13,7 @@ use crate::codec;
 use crate::commit::Hash;
 use crate::copy::StopDegree;
 use crate::copy::settings::WindDown;
-use crate::desk::{self, Access, ApiKeyIssued, KeyEnd, KeyScope, PairingEnd, SessionEnd, Settings};
+use crate::desk::{self, Access, KeyEnd, PairingEnd, SessionEnd, Settings};
 use crate::endpoint::Api;
 use crate::envelope::Record;
 use crate::event::{Event, Kind};

@@ -509,10 +509,15 @@ fn the_page_is_served_and_not_sent_twice() {
 
 /// Paths and methods as the sources say them: `#[get("/path")]` below the scope `/api`, but for three of `ops`.
 fn served() -> BTreeSet<(String, String)> {
+    served_by(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http"))
+}
+
+fn served_by(dir: &Path) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
-    for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http")).unwrap() {
+    for file in std::fs::read_dir(dir).unwrap() {
         let path = file.unwrap().path();
         if path.is_dir() {
+            found.extend(served_by(&path));
             continue;
         }
         let text = std::fs::read_to_string(path).unwrap();
