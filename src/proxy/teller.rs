@@ -253,7 +253,7 @@ impl Lane {
     }
 
     fn wants_to_tell(&self) -> bool {
-        !self.flying && !(self.batch.is_empty() && self.waiting.is_empty())
+        !(self.flying || self.batch.is_empty() && self.waiting.is_empty())
     }
 
     /// What was told and not answered, as it was; else what waits, with its numbers.
