@@ -11,6 +11,7 @@ pub mod client;
 pub mod line;
 pub mod meter;
 pub mod policy;
+mod queue;
 pub mod refusal;
 pub mod table;
 pub mod teller;
@@ -24,6 +25,7 @@ use crate::fleet::rng::Rng;
 use crate::keys::Keys;
 use client::Trusted;
 use policy::Policies;
+use queue::Queue;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,9 +37,8 @@ use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
 use tidehelm_events::endpoint::routing::{Chance, NoChoice, Outliers, choose};
 use tidehelm_events::endpoint::{self, Failure, ProbeOutcome};
-use tidehelm_events::id::{EndpointId, Principal, StreamId};
+use tidehelm_events::id::{CredentialId, EndpointId, Principal, StreamId};
 use tidehelm_events::time::{Span, Timestamp};
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// How often the table looks at the desk at most.
@@ -45,7 +46,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Of failures of tries that were made good elsewhere no more are told in this time than make an endpoint offline.
 const NOTE_EVERY: Span = Span::millis(100);
 /// Who waits for an endpoint looks so often, even if nobody says that one has room.
-const PEEK_EVERY: Duration = Duration::from_millis(100);
+const PEEK_EVERY: Duration = Duration::from_millis(250);
 
 pub struct Parts {
     pub host: Host,
@@ -76,22 +77,6 @@ pub struct Proxy {
     /// Names requests: random once, then counted.
     names: (u64, AtomicU64),
     stopping: AtomicBool,
-}
-
-/// Who waits for an endpoint that has room.
-#[derive(Default)]
-struct Queue {
-    length: AtomicUsize,
-    freed: Notify,
-}
-
-/// A place in the queue.
-struct Waiting<'a>(&'a Queue);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.length.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// What the proxy says of itself.
@@ -141,7 +126,7 @@ impl Proxy {
             places_taken: self.teller.taken(),
             turned_away: self.teller.turned_away(),
             untold: self.teller.untold(),
-            waiting: self.queue.length.load(Ordering::Relaxed),
+            waiting: self.queue.len(),
             body_bytes: self.bodies.load(Ordering::Relaxed),
         }
     }
@@ -164,6 +149,12 @@ impl Proxy {
         self.stopping.store(true, Ordering::Release);
     }
 
+    /// A key was revoked.
+    pub fn forget_key(&self, key: CredentialId) {
+        self.policies.forget(key);
+        self.look();
+    }
+
     /// Waits until the log has everything that was served: how much it has not.
     pub async fn drain(&self, within: Duration) -> usize {
         self.teller.drain(within).await
@@ -171,7 +162,11 @@ impl Proxy {
 
     /// Looks at the desk now: who has just changed something need not wait until it is followed.
     pub fn look(&self) {
-        self.host.durable.read(|fold| self.table.learn(fold, &self.open));
+        let back = self.host.durable.read(|fold| self.table.learn(fold, &self.open));
+        if !back.is_empty() {
+            let mut outliers = self.outliers();
+            back.into_iter().for_each(|endpoint| outliers.forget(endpoint));
+        }
     }
 
     fn outliers(&self) -> MutexGuard<'_, Outliers> {
@@ -202,39 +197,26 @@ impl Proxy {
         }
     }
 
-    /// As [`Proxy::choose`], and waits where all have as much as they take.
+    /// As [`Proxy::choose`], and waits where all have as much as they take, behind those who came before.
     async fn choose_or_wait(&self, find: impl Fn(&Table) -> Vec<Arc<Place>>) -> Result<(Arc<Place>, Held), Short> {
-        let chosen = |proxy: &Proxy| {
-            let places = find(&proxy.table.get());
-            proxy.choose(&places.iter().collect::<Vec<_>>())
-        };
-        match chosen(self) {
-            Ok(chosen) => return Ok(chosen),
-            Err(NoChoice::AllOffline) => return Err(Short::Offline),
-            Err(NoChoice::AllBusy) => {}
+        let ids = |places: &[Arc<Place>]| places.iter().map(|place| place.seat.id).collect::<Vec<_>>();
+        let places = find(&self.table.get());
+        if !self.queue.has_others(|| ids(&places)) {
+            match self.choose(&places.iter().collect::<Vec<_>>()) {
+                Ok(chosen) => return Ok(chosen),
+                Err(NoChoice::AllOffline) => return Err(Short::Offline),
+                Err(NoChoice::AllBusy) => {}
+            }
         }
-        let max = self.settings.queue_max;
-        let took = self
-            .queue
-            .length
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |length| (length < max).then_some(length + 1));
-        if took.is_err() {
-            return Err(Short::QueueFull);
-        }
-        let _waiting = Waiting(&self.queue);
+        let waiting = self.queue.enter(ids(&places), self.settings.queue_max).ok_or(Short::QueueFull)?;
         let in_turn = async {
             loop {
-                let woken = tokio::time::timeout(PEEK_EVERY, self.queue.freed.notified()).await.is_ok();
-                match chosen(self) {
+                waiting.turn(PEEK_EVERY).await;
+                let places = find(&self.table.get());
+                match self.choose(&places.iter().collect::<Vec<_>>()) {
                     Ok(chosen) => return Ok(chosen),
                     Err(NoChoice::AllOffline) => return Err(Short::Offline),
-                    // It was room at an endpoint of others.
-                    Err(NoChoice::AllBusy) if woken => {
-                        tokio::task::yield_now().await;
-                        self.queue.freed.notify_one();
-                        tokio::time::sleep(Duration::from_millis(1)).await;
-                    }
-                    Err(NoChoice::AllBusy) => {}
+                    Err(NoChoice::AllBusy) => waiting.again(ids(&places)),
                 }
             }
         };
@@ -243,10 +225,9 @@ impl Proxy {
 
     /// An endpoint has room again.
     fn freed(&self, held: Held) {
+        let endpoint = held.0.id;
         drop(held);
-        if self.queue.length.load(Ordering::Acquire) > 0 {
-            self.queue.freed.notify_one();
-        }
+        self.queue.freed(endpoint);
     }
 
     /// Takes in how a try at an endpoint went. True if it gets no requests for a while now.

@@ -32,6 +32,8 @@ use tidehelm_events::desk::{self as events, Access};
 use tidehelm_events::id::{CommandId, DeskId, NodeId, Principal, StreamId, UserName};
 use tidehelm_events::time::Span;
 
+/// Answers that are under way have so long to come to their end.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// How long a stop waits until the log has all requests that were served.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -192,8 +194,12 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     notify.say("STOPPING=1\nSTATUS=finishing what was accepted");
     tracing::info!(why, "stopping: finishing what was accepted");
     let _ = stop.send(true);
-    app.proxy.begin_to_stop();
-    handle.stop(true).await;
+    let mut stopped = std::pin::pin!(handle.stop(true));
+    if tokio::time::timeout(STOP_WITHIN - Duration::from_millis(500), &mut stopped).await.is_err() {
+        // What is under way now is broken off.
+        app.proxy.begin_to_stop();
+        stopped.await;
+    }
     let untold = app.proxy.drain(DRAIN_WITHIN).await;
     if untold > 0 {
         tracing::warn!(untold, "requests that were served are not in the log");
@@ -330,7 +336,7 @@ fn bind(app: &http::Data) -> Result<(actix_web::dev::Server, SocketAddr), CliErr
         .on_connect(http::live::prepare)
         // Who hangs up while an answer is on its way does not want it any more: then the upstream hears of it.
         .h1_allow_half_closed(false)
-        .shutdown_timeout(10)
+        .shutdown_timeout(STOP_WITHIN.as_secs())
         .disable_signals();
     let busy = |error: std::io::Error| {
         CliError::failed(format!("cannot listen on {}: {error}", config.bind))

@@ -139,6 +139,6 @@ pub async fn revoke(
     let key = credential(&path)?;
     app.command(&request, &caller, Wish::desk(Command::RevokeToken { token: key }, b"")).await?;
     app.keys.destroy(key).await?;
-    app.proxy.look();
+    app.proxy.forget_key(key);
     Ok(HttpResponse::NoContent().finish())
 }

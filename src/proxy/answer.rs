@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidehelm_events::endpoint::{Api, Ending, Failure, Outcome};
-use tidehelm_events::id::{CredentialId, EndpointId};
+use tidehelm_events::id::EndpointId;
 use tokio::time::timeout;
 
 /// A request goes to so many endpoints, one after the other, before its client hears that it failed.
@@ -94,7 +94,6 @@ fn admitted(
     match (policy, key) {
         (Some(policy), _) => ticket.admit(policy.admit(api.unwrap_or(Api::Other), proxy.clock.now())?),
         (None, Some(_)) => {
-            proxy.policies_forget(known);
             return Err(Refusal::new(401, "invalid_api_key", "this key is not known, was revoked, or has run out"));
         }
         (None, None) if proxy.require_key => {
@@ -126,14 +125,6 @@ fn key_of(headers: &HeaderMap) -> Option<&str> {
     });
     // What other clients send.
     bearer.or_else(|| headers.get("x-api-key").map(|value| value.to_str().unwrap_or("")))
-}
-
-impl Proxy {
-    fn policies_forget(&self, key: Option<CredentialId>) {
-        if let Some(key) = key {
-            self.policies.forget(key);
-        }
-    }
 }
 
 /// What can be asked for now.

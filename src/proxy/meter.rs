@@ -257,7 +257,7 @@ mod tests {
             (format!("{STREAM}{USED}{DONE}"), reported, true),
             (format!("{STREAM}{DONE}"), counted, true),
             (STREAM.to_string(), counted, true),
-            (STREAM[..STREAM.len() / 2].to_string(), Tokens { output: 1, ..counted }, false),
+            (STREAM[..STREAM.len() / 2].to_string(), Tokens::default(), false),
             (String::new(), Tokens::default(), false),
             ("data: {\"choi\n\n".into(), Tokens::default(), false),
             (format!("{{\"error\": 1}}\n{STREAM}{DONE}"), counted, false),

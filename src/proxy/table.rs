@@ -4,7 +4,7 @@
 use super::line::Target;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tidehelm_events::endpoint::routing::Candidate;
 use tidehelm_events::endpoint::{Endpoint, Kind, ProxySettings, Settings, Status};
@@ -259,18 +259,28 @@ impl Mark {
 
 /// The table as it is now, for everybody.
 #[derive(Default)]
-pub struct Shown(RwLock<Arc<Table>>);
+pub struct Shown {
+    table: RwLock<Arc<Table>>,
+    turn: Mutex<()>,
+}
 
 impl Shown {
     pub fn get(&self) -> Arc<Table> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Makes it what the desk says.
-    pub fn learn(&self, fold: &Fold, open: &Open) {
+    /// Makes it what the desk says. Answers which endpoints came into service, or are there no more: what was held against them
+    /// is over.
+    pub fn learn(&self, fold: &Fold, open: &Open) -> Vec<EndpointId> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.get();
-        if let Some(after) = before.after(fold, open) {
-            *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
-        }
+        let Some(after) = before.after(fold, open) else { return Vec::new() };
+        let over = |place: &&Arc<Place>| match after.places.get(&place.seat.id) {
+            Some(now) => now.status.serves() && !place.status.serves(),
+            None => true,
+        };
+        let over = before.places.values().filter(over).map(|place| place.seat.id).collect();
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+        over
     }
 }

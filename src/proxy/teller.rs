@@ -291,3 +291,152 @@ impl Lane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ambient::{DeskClock, wall};
+    use crate::store::faulty::{Fault as Broken, FaultyLog, Script};
+    use crate::store::{Mode, Store, StoreConfig};
+    use tidehelm_actors::desk::{self, Parts};
+    use tidehelm_actors::port::Outlet;
+    use tidehelm_actors::{journal::Limits, projector::Policy, writer};
+    use tidehelm_events::endpoint::{Api, Ending, Outcome, Settings, Tokens};
+    use tidehelm_events::id::{DeskId, NodeId};
+    use tidehelm_events::react::Effect;
+    use tidehelm_events::time::Span;
+    use tidehelm_events::view::Fold;
+    use uuid::Uuid;
+
+    struct Nobody;
+
+    impl Outlet for Nobody {
+        fn restored(&mut self, _: &Fold) {}
+        fn release(&mut self, _: Vec<Effect>) {}
+    }
+
+    /// A desk on a log that goes wrong as the script says, with one endpoint.
+    async fn desk(script: &Script, dir: &std::path::Path) -> (Host, Arc<DeskClock>, EndpointId) {
+        let mut config = crate::config::Config::default();
+        config.data.dir = dir.into();
+        let store = Store::open(&StoreConfig::from(&config), Mode::Write, wall()).await.unwrap();
+        let mut store = FaultyLog::new(store, script.clone());
+        let node = NodeId(ambient::uuid_v7());
+        let (restored, head, _) = writer::open(&mut store, node, &[]).await.unwrap();
+        let clock = Arc::new(DeskClock::default());
+        let parts = Parts {
+            store: Box::new(store),
+            clock: clock.clone(),
+            outlet: Box::new(Nobody),
+            node,
+            new_desk: DeskId(ambient::uuid()),
+            build: "test".into(),
+            limits: Limits { telemetry_wait: Span::millis(1), ..Limits::default() },
+            policy: Policy { every_events: 1 << 40, every: Span::hours(1) },
+            mailbox: 256,
+            inflight_max: 1000,
+            tick: Duration::from_millis(250),
+            renew_every: Duration::from_secs(60),
+            restored,
+            head,
+        };
+        let host = desk::start(parts).unwrap();
+        let id = EndpointId(ambient::uuid());
+        let settings = Settings { name: "a".into(), base_url: "http://127.0.0.1:9".into(), ..Settings::default() };
+        let command = endpoint::Command::Register(Box::new(settings));
+        let order = Order::once(StreamId::Endpoint(id), Principal::Operator, Command::Endpoint(command), clock.now());
+        host.ask(order).await.unwrap();
+        (host, clock, id)
+    }
+
+    fn finished() -> RequestFinished {
+        RequestFinished {
+            request: Uuid::nil(),
+            run: 0,
+            seq: 0,
+            model: "m".into(),
+            api: Api::ChatCompletions,
+            outcome: Outcome::Success,
+            http_status: Some(200),
+            tokens: Tokens::default(),
+            duration: Span::millis(1),
+            first_byte: None,
+            ending: Ending::Whole,
+            client: None,
+            key: None,
+        }
+    }
+
+    /// Waits until so much is shown, and then whether more comes.
+    async fn shows(host: &Host, endpoint: Option<EndpointId>, expected: u64) -> u64 {
+        for _ in 0..2_000 {
+            if total(host, endpoint) >= expected {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        total(host, endpoint)
+    }
+
+    fn total(host: &Host, endpoint: Option<EndpointId>) -> u64 {
+        host.durable.read(|fold| fold.views.endpoints.share(endpoint).map_or(0, |share| share.tally.total()))
+    }
+
+    #[actix::test]
+    async fn what_a_doubt_swallowed_is_told_again_and_counted_once() {
+        for fault in [Broken::Refuse, Broken::DoubtWritten, Broken::DoubtLost, Broken::DoubtLate] {
+            let (script, temp) = (Script::default(), tempfile::tempdir().unwrap());
+            let (host, clock, id) = desk(&script, temp.path()).await;
+            let teller = Teller::new(1_000);
+            let keeping = actix::spawn(teller.clone().keep(host.clone(), clock));
+            for round in 0..20 {
+                if round % 4 == 1 {
+                    script.then(fault.clone());
+                }
+                for at in 0..10 {
+                    let turn = teller.turn().unwrap();
+                    turn.tell(Some(id).filter(|_| at % 3 > 0), finished(), false);
+                }
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+            assert_eq!(teller.drain(Duration::from_secs(20)).await, 0, "{fault:?}");
+            let counted = (shows(&host, Some(id), 120).await, shows(&host, None, 80).await);
+            assert_eq!((counted, script.played()), ((120, 80), 5), "{fault:?}");
+            assert!(teller.turn().is_none() && teller.untold() == 0, "it takes no more");
+            keeping.abort();
+            host.stop().await;
+        }
+    }
+
+    #[actix::test]
+    async fn while_the_log_is_down_nothing_is_lost_and_at_the_bound_nobody_is_served() {
+        let (script, temp) = (Script::default(), tempfile::tempdir().unwrap());
+        let (host, clock, id) = desk(&script, temp.path()).await;
+        let teller = Teller::new(50);
+        let keeping = actix::spawn(teller.clone().keep(host.clone(), clock));
+        script.down(true);
+        while let Some(turn) = teller.turn() {
+            turn.tell(Some(id), finished(), false);
+        }
+        assert_eq!((teller.taken(), teller.turned_away()), (50, 1));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(teller.taken(), 50);
+        script.down(false);
+        let told = async {
+            while teller.taken() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), told).await.expect("all is told");
+        assert_eq!(shows(&host, Some(id), 50).await, 50);
+        // Whoever waits for it hears when it is durable.
+        let heard = teller.turn().unwrap().tell(Some(id), finished(), true).unwrap();
+        heard.await.unwrap();
+        assert_eq!(shows(&host, Some(id), 51).await, 51);
+        drop(teller.turn());
+        assert_eq!(teller.taken(), 0, "a place that was not used is free again");
+        keeping.abort();
+        host.stop().await;
+    }
+}
