@@ -92,7 +92,8 @@ async fn requests(target: &mut Store, reader: &Reader) -> Result<u64, LogFault> 
     let (mut from, mut copied) = (Position(0), 0);
     if let Some(known) = known(reader, Model::Requests).await? {
         loop {
-            let query = RequestQuery { after: from, before: Some(known.next()), limit: ROWS, ..RequestQuery::default() };
+            let query =
+                RequestQuery { after: from, before: Some(known.next()), limit: ROWS, ..RequestQuery::default() };
             let rows = reader.requests(&query).await?.rows;
             let to = if rows.len() < ROWS { known } else { rows.last().map_or(known, RequestRow::position) };
             target.project(Rows::Requests(&rows), from, to).await?;
