@@ -40,6 +40,7 @@ pub struct Config {
     pub alerts: Alerts,
     pub log: Log,
     pub desk: Desk,
+    pub endpoints: Endpoints,
     pub proxy: Proxy,
 }
 
@@ -83,6 +84,19 @@ pub struct Terminals {
     pub allow_plain: bool,
     pub feed_beyond: bool,
     pub connections_max: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoints {
+    pub ca_file: PathBuf,
+}
+
+impl Endpoints {
+    /// Authorities of one's own, if there are any.
+    pub fn own_authorities(&self) -> Option<&Path> {
+        (!self.ca_file.as_os_str().is_empty()).then_some(&self.ca_file)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

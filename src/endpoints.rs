@@ -3,3 +3,4 @@
 pub mod fetch;
 pub mod probe;
 pub mod secrets;
+pub mod tls;

@@ -6,6 +6,7 @@ use crate::config::{Auth, Loaded, check_exposure};
 use crate::emergency::{Emergency, FileError};
 use crate::endpoints::probe::HttpProber;
 use crate::endpoints::secrets::Secrets;
+
 use crate::history::{History, Known};
 use crate::http::{self, App, auth::Strangers, people::INVITE_AGE};
 use crate::keys::{Keys, Kind};
@@ -78,6 +79,11 @@ fn stop_when_broken() {
 async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let started = ambient::stopwatch();
     let config = loaded.config.clone();
+    if let Some(file) = config.endpoints.own_authorities() {
+        let hint =
+            "endpoints.ca_file names a PEM file with the certificates of authorities; leave it empty if there are none";
+        crate::endpoints::tls::trust(file).map_err(|error| CliError::failed(error.to_string()).hint(hint))?;
+    }
     let mut store = Store::open(&StoreConfig::from(&config), Mode::Write, ambient::wall()).await?;
     let node = NodeId(ambient::uuid_v7());
     let opened = writer::open(&mut store, node, &options.quarantined).await;

@@ -46,6 +46,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("alerts", "How is the desk watched, and where may alerts be sent?"),
     ("log", "What is written to the diagnostic log?"),
     ("desk", "What is this desk called?"),
+    ("endpoints", "Whose word is taken for who an endpoint is?"),
     ("proxy", "Who may use the endpoints through the desk, and how much of it?"),
 ];
 
@@ -158,6 +159,9 @@ pub const SETTINGS: &[Setting] = &[
 
     setting("desk.name", "Tidehelm", Kind::Text { chars_max: 64 },
         "Name that a new desk gets; later it is changed in the settings of the desk."),
+
+    setting("endpoints.ca_file", "", Kind::PathOrEmpty,
+        "PEM file with certificate authorities of your own, for endpoints over https, besides the usual ones."),
 
     setting("proxy.require_key", "auto", Kind::Choice(&["auto", "yes", "no"]),
         "Whether clients of /v1 need a key (`tidehelm key issue`). Auto: unless http.auth is off."),

@@ -1,9 +1,9 @@
 //! One question to a server: a GET over a connection of its own, with a bound on all that comes back. Redirects are not followed.
 
+use super::tls;
 use crate::ambient;
 use rustls::pki_types::ServerName;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tidehelm_events::endpoint::Failure;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
@@ -45,9 +45,9 @@ impl Trouble {
     }
 }
 
-pub struct Fetcher {
-    tls: TlsConnector,
-}
+/// Asks over connections of its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fetcher;
 
 /// Where to ask: the parts of an address as it is kept.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,16 +76,6 @@ impl<'a> Place<'a> {
 }
 
 impl Fetcher {
-    /// Trusts the usual authorities.
-    pub fn new() -> Self {
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.unwrap_or_else(|error| unreachable!("ring knows the usual versions of TLS: {error}"));
-        let config = config.with_root_certificates(roots).with_no_client_auth();
-        Fetcher { tls: TlsConnector::from(Arc::new(config)) }
-    }
-
     /// What a path below an address answers. Whoever calls this sets a limit to the time.
     pub async fn get(&self, base_url: &str, path: &str, secret: Option<&str>) -> Result<Fetched, Trouble> {
         let begun = ambient::stopwatch();
@@ -112,13 +102,7 @@ impl Fetcher {
             Ok(address) => ServerName::IpAddress(address.into()),
             Err(_) => ServerName::try_from(place.host.to_string()).map_err(|error| trouble(error.to_string()))?,
         };
-        self.tls.connect(name, stream).await.map_err(|error| trouble(error.to_string()))
-    }
-}
-
-impl Default for Fetcher {
-    fn default() -> Self {
-        Fetcher::new()
+        TlsConnector::from(tls::client()).connect(name, stream).await.map_err(|error| trouble(error.to_string()))
     }
 }
 

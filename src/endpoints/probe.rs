@@ -34,7 +34,7 @@ impl Prober for HttpProber {
 
 impl HttpProber {
     pub fn new(secrets: Arc<Secrets>) -> Self {
-        HttpProber { fetcher: Fetcher::new(), secrets }
+        HttpProber { fetcher: Fetcher, secrets }
     }
 
     /// The same with a secret that is in no vault, for an endpoint that is not registered.

@@ -7,7 +7,6 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use bytes::{Bytes, BytesMut};
 use rustls::pki_types::ServerName;
 use std::io::{Error, ErrorKind, IoSlice};
-use std::sync::{Arc, LazyLock};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -111,7 +110,8 @@ impl Line {
             true => {
                 let name = ServerName::try_from(target.host.clone());
                 let name = name.map_err(|error| Fault::Tls(Error::new(ErrorKind::InvalidInput, error)))?;
-                let secured = tokio_rustls::TlsConnector::from(TLS.clone()).connect(name, stream).await;
+                let secured =
+                    tokio_rustls::TlsConnector::from(crate::endpoints::tls::client()).connect(name, stream).await;
                 Plug::Tls(Box::new(secured.map_err(Fault::Tls)?))
             }
         };
@@ -363,15 +363,6 @@ pub fn is_hop_by_hop(name: &str) -> bool {
     ];
     NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
-
-static TLS: LazyLock<Arc<rustls::ClientConfig>> = LazyLock::new(|| {
-    let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    match rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions() {
-        Ok(config) => Arc::new(config.with_root_certificates(roots).with_no_client_auth()),
-        Err(error) => unreachable!("the default versions are known: {error}"),
-    }
-});
 
 /// Connections that wait for their next request, of this thread: none is ever handed to another.
 pub mod pool {

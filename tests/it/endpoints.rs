@@ -3,7 +3,7 @@
 use crate::client::{Client, Reply};
 use crate::desk::{Desk, Launch, run, tidehelm, wait_for, wait_until};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -223,14 +223,34 @@ impl Upstream {
     }
 
     fn listen(address: SocketAddr, does: Does) -> Self {
+        Upstream::with(address, does, Some)
+    }
+
+    /// One that speaks TLS.
+    fn secured(does: Does, config: Arc<rustls::ServerConfig>) -> Self {
+        Upstream::with("127.0.0.1:0".parse().unwrap(), does, move |stream| {
+            let connection = rustls::ServerConnection::new(config.clone()).ok()?;
+            Some(rustls::StreamOwned::new(connection, stream))
+        })
+    }
+
+    fn with<S: Read + Write>(
+        address: SocketAddr,
+        does: Does,
+        take: impl Fn(TcpStream) -> Option<S> + Clone + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let (does, asked) = (Arc::new(Mutex::new(does)), Arc::new(Mutex::new(Vec::new())));
         let upstream = Upstream { address, does: does.clone(), asked: asked.clone() };
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (does, asked) = (does.clone(), asked.clone());
-                std::thread::spawn(move || serve(stream, &does, &asked));
+                let (does, asked, take) = (does.clone(), asked.clone(), take.clone());
+                std::thread::spawn(move || {
+                    if let Some(stream) = take(stream) {
+                        serve(stream, &does, &asked);
+                    }
+                });
             }
         });
         upstream
@@ -260,7 +280,7 @@ impl Upstream {
     }
 }
 
-fn serve(stream: TcpStream, does: &Mutex<Does>, asked: &Mutex<Vec<(Instant, String)>>) {
+fn serve<S: Read + Write>(stream: S, does: &Mutex<Does>, asked: &Mutex<Vec<(Instant, String)>>) {
     let (millis, models) = match *does.lock().unwrap() {
         Does::Answer { millis, models } => (millis, models),
         Does::Hang => return std::thread::sleep(Duration::from_secs(120)),
@@ -282,6 +302,7 @@ fn serve(stream: TcpStream, does: &Mutex<Does>, asked: &Mutex<Vec<(Instant, Stri
     let length = body.len();
     let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: {length}\r\n\r\n{body}");
     let _ = reader.get_mut().write_all(answer.as_bytes());
+    let _ = reader.get_mut().flush();
 }
 
 fn register(client: &Client, name: &str, url: &str, more: &Value) -> String {
@@ -435,6 +456,40 @@ fn a_secret_goes_to_its_endpoint_only() {
     let viewer = desk.token(&admin, "eyes", "viewer");
     assert_eq!(viewer.post("/api/endpoints/test", &trial).problem(403), "role_too_low");
     assert_eq!(viewer.post(&format!("{}/test", at(&id)), &Value::Null).problem(403), "role_too_low");
+}
+
+#[test]
+fn a_certificate_of_an_authority_of_ones_own_is_believed_where_it_is_named() {
+    let temp = tempfile::tempdir().unwrap();
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_string()]).unwrap();
+    let file = temp.path().join("ca.pem");
+    std::fs::write(&file, own.cert.pem()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+    let upstream = Upstream::secured(Does::Answer { millis: 0, models: QWEN }, Arc::new(config));
+    let url = format!("https://localhost:{}", upstream.address.port());
+
+    let data = temp.path().join("data");
+    let (desk, admin) = Desk::with_admin(&data);
+    let id = register(&admin, "One", &url, &json!({"secret": SECRET}));
+    let tested = test(&admin, &id);
+    assert_eq!((&tested["ok"], &tested["failure"]), (&json!(false), &json!("tls")), "{tested}");
+    assert!(upstream.heads().is_empty(), "it was asked all the same");
+
+    let desk = desk.kill9().set("endpoints.ca_file", file.to_str().unwrap()).start();
+    let admin = desk.again(&admin);
+    let tested = test(&admin, &id);
+    assert_eq!((&tested["ok"], &tested["kind"]), (&json!(true), &json!("ollama")), "{tested}");
+    assert!(upstream.heads()[0].contains(&format!("authorization: Bearer {SECRET}")));
+    let other = test(&admin, &register(&admin, "Two", &url.replace("localhost", "127.0.0.1"), &json!({})));
+    assert_eq!(other["failure"], "tls", "the certificate is for another name: {other}");
+
+    std::fs::write(&file, "no certificate").unwrap();
+    let launch = desk.kill9();
+    let (exit, said) = launch.refused();
+    assert!(exit == 1 && said.contains("ca.pem") && said.contains("endpoints.ca_file"), "{exit} {said}");
 }
 
 #[test]

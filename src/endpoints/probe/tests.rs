@@ -56,7 +56,7 @@ impl Peer {
         let settings = Settings { kind, base_url: self.base_url.clone(), ..Settings::default() };
         let question =
             Question { settings: Box::new(settings), found: found.map(|kind| Found { kind, version: None }) };
-        let visit = Visit { fetcher: &Fetcher::new(), base_url: &self.base_url, secret };
+        let visit = Visit { fetcher: &Fetcher, base_url: &self.base_url, secret };
         visit.see(&question).await.unwrap_or_else(failed)
     }
 }
