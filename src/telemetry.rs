@@ -262,6 +262,25 @@ pub fn alert_lines(fold: &Fold) -> Vec<Line> {
     ]
 }
 
+/// What the proxy holds, and what it could not take.
+pub fn proxy_lines(proxy: &crate::proxy::Gauges) -> Vec<Line> {
+    vec![
+        Line::gauge(
+            "tidehelm_proxy_places_taken",
+            "Requests that are under way or that the log has not yet, of `proxy.untold_max`",
+            proxy.places_taken as f64,
+        ),
+        Line::gauge("tidehelm_proxy_waiting", "Requests that wait for an endpoint with room", proxy.waiting as f64),
+        Line::gauge("tidehelm_proxy_body_bytes", "Bytes of bodies that are held now", proxy.body_bytes as f64),
+        Line::counter(
+            "tidehelm_proxy_turned_away_total",
+            "Requests that were answered 503 since too many were not in the log yet: they are in no log",
+            proxy.turned_away,
+        ),
+        Line::counter("tidehelm_proxy_untold_total", "Requests that the desk did not take into its log", proxy.untold),
+    ]
+}
+
 /// What passes between the desk and its terminals. No account is named.
 pub fn terminal_lines(terminals: &crate::terminals::Counters, sockets: Option<&crate::nng::Counters>) -> Vec<Line> {
     let read = |count: &AtomicU64| count.load(Ordering::Relaxed);

@@ -5,7 +5,7 @@ use super::problem::Problem;
 use super::{Answered, Data};
 use crate::store::Sizes;
 use crate::telemetry::{
-    Line, StatusMetrics, alert_lines, desk_lines, endpoint_lines, evaluation_lines, terminal_lines,
+    Line, StatusMetrics, alert_lines, desk_lines, endpoint_lines, evaluation_lines, proxy_lines, terminal_lines,
 };
 use actix_web::{HttpResponse, get, web};
 use std::sync::atomic::Ordering;
@@ -87,6 +87,7 @@ pub async fn metrics(app: Data) -> Result<HttpResponse, Problem> {
     lines.push(Line::gauge("tidehelm_endpoint_secrets_shut", what, shut as f64));
     lines.extend(terminal_lines(&app.terminals.counters, app.traffic.get().map(AsRef::as_ref)));
     lines.extend(app.host.durable.read(|fold| endpoint_lines(fold, |id| app.in_flight(id))));
+    lines.extend(proxy_lines(&app.proxy.gauges()));
     if let Some(sizes) = sizes(&app).await {
         lines.extend(size_lines(&sizes));
     }
