@@ -13,13 +13,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A simulated LLM server in a process of its own; gone when it is dropped.
-struct Upstream {
+pub struct Upstream {
     child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Upstream {
-    fn start(args: &[&str]) -> Upstream {
+    pub fn start(args: &[&str]) -> Upstream {
         let mut command = tidehelm();
         command.arg("upstream").args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -50,19 +50,19 @@ impl Drop for Upstream {
 }
 
 /// Registers an endpoint that is asked for its health so seldom that no probe comes in between.
-fn register(admin: &Client, name: &str, url: &str) -> String {
+pub fn register(admin: &Client, name: &str, url: &str) -> String {
     let body = json!({"name": name, "base_url": url, "health_interval_seconds": 3600});
     admin.post("/api/endpoints", &body).ok()["id"].as_str().unwrap().to_string()
 }
 
-fn is_online(admin: &Client, name: &str) {
+pub fn is_online(admin: &Client, name: &str) {
     wait_until("the endpoint is online and its models are known", || {
         let row = row(&overview(admin), name);
         row["status"] == "online" && row["models"].as_u64() > Some(0)
     });
 }
 
-fn overview(admin: &Client) -> Value {
+pub fn overview(admin: &Client) -> Value {
     admin.get("/api/dashboard/overview").ok()
 }
 
@@ -72,27 +72,27 @@ fn row(overview: &Value, name: &str) -> Value {
 }
 
 /// A client of the proxy.
-fn user(desk: &Desk, admin: &Client) -> Client {
+pub fn user(desk: &Desk, admin: &Client) -> Client {
     let made = admin.post("/api/proxy/keys", &json!({"name": "tests"})).ok();
     desk.client().with_token(made["key"].as_str().unwrap())
 }
 
-fn ask(user: &Client, model: &str) -> Reply {
+pub fn ask(user: &Client, model: &str) -> Reply {
     let body = json!({"model": model, "messages": [{"role": "user", "content": "How deep is the water?"}]});
     user.post("/v1/chat/completions", &body)
 }
 
-fn counts(stats: &Value) -> (u64, u64, u64) {
+pub fn counts(stats: &Value) -> (u64, u64, u64) {
     let number = |field: &str| stats[field].as_u64().unwrap();
     (number("total"), number("success"), number("failed"))
 }
 
-fn shows(admin: &Client, expected: (u64, u64, u64)) {
+pub fn shows(admin: &Client, expected: (u64, u64, u64)) {
     wait_until(&format!("the dashboard shows {expected:?}"), || counts(&overview(admin)["stats"]) == expected);
 }
 
 /// What does not change by itself: without the time of the answer, and with the minutes that had something.
-fn lasting(overview: &Value) -> Value {
+pub fn lasting(overview: &Value) -> Value {
     let mut lasting = overview.clone();
     let fields = lasting.as_object_mut().unwrap();
     ["generated_at", "generation_time_ms", "position"].iter().for_each(|field| drop(fields.remove(*field)));
@@ -117,7 +117,7 @@ const DAYS: &str = "SELECT coalesce(sum(success + failed), 0), coalesce(sum(succ
                     coalesce(sum(output_tokens), 0) FROM request_days";
 
 /// The tables say what the memory says, as soon as they have come so far.
-fn tables_agree(dir: &Path, admin: &Client) {
+pub fn tables_agree(dir: &Path, admin: &Client) {
     let stats = overview(admin)["stats"].clone();
     let number = |field: &str| stats[field].as_i64().unwrap();
     let expected = vec![vec![number("total"), number("success"), number("input_tokens"), number("output_tokens")]];

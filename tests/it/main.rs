@@ -25,6 +25,7 @@ mod postgres;
 mod power;
 mod proxy;
 mod python;
+mod requests;
 mod shim;
 mod socket;
 mod stop;
