@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::output::{CliError, Column, Done, Exit};
-use super::people::{only, or_destroy, say, show};
+use super::people::{only, or_destroy, revoke, say, show};
 use super::target::{Target, block_on, config};
 use crate::http::proxy_keys::ApiKeyView;
 use crate::offline::Offline;
@@ -114,11 +114,7 @@ impl Key {
                 super::print(&format!("{}\n", made["key"].as_str().unwrap_or_default())).map(drop)
             }
             What::Revoke { which } => {
-                let found: Value = server.get("/api/proxy/keys")?;
-                let keys = found["keys"].as_array().cloned().unwrap_or_default();
-                let ids = keys.iter().filter(|known| known["id"] == *which || known["name"] == *which);
-                let id = only(ids.filter_map(|known| known["id"].as_str().map(str::to_string)).collect(), &which)?;
-                server.send("DELETE", &format!("/api/proxy/keys/{id}"), None)?;
+                revoke(server, "/api/proxy/keys", "keys", "key", &which)?;
                 say(&format!("key {which} was revoked"))
             }
         }?;
@@ -151,7 +147,7 @@ impl Key {
             }
             What::Revoke { which } => {
                 let ids = keys.filter(|(id, known, _)| id.to_string() == which || known.name == which);
-                let id = only(ids.map(|(id, ..)| id).collect(), &which)?;
+                let id = only(ids.map(|(id, ..)| id).collect(), "key", &which)?;
                 offline.want(Command::RevokeToken { token: id }).await?;
                 offline.keys.destroy(id).await?;
                 say(&format!("key {which} was revoked")).map(|()| Exit::Ok)

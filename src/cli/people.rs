@@ -276,11 +276,7 @@ impl Token {
                 super::print(&format!("{}\n", made["token"].as_str().unwrap_or_default())).map(drop)
             }
             TokenWhat::Revoke { which } => {
-                let found: Value = server.get("/api/tokens")?;
-                let tokens = found["tokens"].as_array().cloned().unwrap_or_default();
-                let ids = tokens.iter().filter(|known| known["id"] == *which || known["name"] == *which);
-                let id = only(ids.filter_map(|known| known["id"].as_str().map(str::to_string)).collect(), &which)?;
-                server.send("DELETE", &format!("/api/tokens/{id}"), None)?;
+                revoke(server, "/api/tokens", "tokens", "token", &which)?;
                 say(&format!("token {which} was revoked"))
             }
         }?;
@@ -310,7 +306,7 @@ impl Token {
             TokenWhat::Revoke { which } => {
                 let desk = offline.desk();
                 let ids = desk.tokens.iter().filter(|(id, known)| id.to_string() == which || known.name == which);
-                let id = only(ids.map(|(id, _)| *id).collect(), &which)?;
+                let id = only(ids.map(|(id, _)| *id).collect(), "token", &which)?;
                 offline.want(Command::RevokeToken { token: id }).await?;
                 offline.keys.destroy(id).await?;
                 say(&format!("token {which} was revoked"))
@@ -334,14 +330,24 @@ pub(super) async fn or_destroy(
     }
 }
 
-pub(super) fn only<T>(mut found: Vec<T>, wanted: &str) -> Result<T, CliError> {
+/// Takes back the one of a list that has this id or this name.
+pub(super) fn revoke(server: &Server, path: &str, list: &str, noun: &str, which: &str) -> Result<(), CliError> {
+    let found: Value = server.get(path)?;
+    let all = found[list].as_array().cloned().unwrap_or_default();
+    let ids = all.iter().filter(|known| known["id"] == *which || known["name"] == *which);
+    let id = only(ids.filter_map(|known| known["id"].as_str().map(str::to_string)).collect(), noun, which)?;
+    server.send("DELETE", &format!("{path}/{id}"), None).map(drop)
+}
+
+/// `noun`: what it is, which is also the command that lists them.
+pub(super) fn only<T>(mut found: Vec<T>, noun: &str, wanted: &str) -> Result<T, CliError> {
     match (found.pop(), found.is_empty()) {
         (Some(id), true) => Ok(id),
         (Some(_), false) => {
-            let message = format!("several tokens are called `{wanted}`");
-            Err(CliError::new(Exit::Conflict, message).hint("name it by its id: `tidehelm token list`"))
+            let message = format!("several {noun}s are called `{wanted}`");
+            Err(CliError::new(Exit::Conflict, message).hint(format!("name it by its id: `tidehelm {noun} list`")))
         }
-        (None, _) => Err(CliError::new(Exit::NotFound, format!("there is no token `{wanted}`"))),
+        (None, _) => Err(CliError::new(Exit::NotFound, format!("there is no {noun} `{wanted}`"))),
     }
 }
 
