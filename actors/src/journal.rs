@@ -120,6 +120,12 @@ pub struct Journal<T> {
     /// Another one: what was closed before is forgotten.
     #[cfg(test)]
     pub(crate) forget_growth: bool,
+    /// Another one: no endpoint is ever offline.
+    #[cfg(test)]
+    pub(crate) hide_outages: bool,
+    /// Another one: names and addresses of endpoints are given to whoever wants them.
+    #[cfg(test)]
+    pub(crate) give_twice: bool,
 }
 
 /// Accepted since the last commit was closed.
@@ -180,6 +186,10 @@ impl<T> Journal<T> {
             skip_offline: false,
             #[cfg(test)]
             forget_growth: false,
+            #[cfg(test)]
+            hide_outages: false,
+            #[cfg(test)]
+            give_twice: false,
         };
         journal.work_off();
         journal
@@ -330,7 +340,10 @@ impl<T> Journal<T> {
     fn answer(&mut self, order: &Order, causation: Option<Position>, correlation: Option<Position>) -> Answer {
         let chain = Chain { causation, correlation };
         let stream = self.truth.names().number(&order.to);
-        match node::step(&self.truth, order, stream, self.now) {
+        let step = node::step(&self.truth, order, stream, self.now);
+        #[cfg(test)]
+        let step = self.bent(step, order);
+        match step {
             Step::Said(answer) => {
                 self.tally.repeats += 1;
                 answer
@@ -495,6 +508,42 @@ impl<T> Journal<T> {
 struct Chain {
     causation: Option<Position>,
     correlation: Option<Position>,
+}
+
+#[cfg(test)]
+impl<T> Journal<T> {
+    /// With the bugs that the world must notice.
+    fn bent(&self, step: Step, order: &Order) -> Step {
+        use tidehelm_events::endpoint::{self, Changed, Registered, Status};
+        match (step, &order.command) {
+            (Step::Decided { mut events, effects }, node::Command::Endpoint(_)) if self.hide_outages => {
+                let outage = |event: &Event| match event {
+                    Event::Endpoint(endpoint::Event::StatusChanged(change)) => change.new == Status::Offline,
+                    _ => false,
+                };
+                events.retain(|event| !outage(event));
+                Step::Decided { events, effects }
+            }
+            (Step::Refused(denial), node::Command::Endpoint(command))
+                if self.give_twice && matches!(denial.code.as_ref(), "name_taken" | "url_taken") =>
+            {
+                let event = match command.clone() {
+                    endpoint::Command::Register(settings) => settings
+                        .checked()
+                        .map(|settings| endpoint::Event::Registered(Registered { settings: Box::new(settings) })),
+                    endpoint::Command::Change(settings) => settings
+                        .checked()
+                        .map(|settings| endpoint::Event::Changed(Changed { settings: Box::new(settings) })),
+                    _ => return Step::Refused(denial),
+                };
+                match event {
+                    Ok(event) => Step::Decided { events: vec![Event::Endpoint(event)], effects: Vec::new() },
+                    Err(_) => Step::Refused(denial),
+                }
+            }
+            (step, _) => step,
+        }
+    }
 }
 
 /// A growth that was too small has never been.

@@ -72,4 +72,14 @@ mutants! {
     WrongSlaveByPrefix,
     /// What a replaced registration says is believed.
     EpochUnchecked,
+    /// Requests of which nobody knows whether they are in the log are told again under new numbers.
+    ToldAnew,
+    /// A server that starts numbers its requests as the one before did.
+    RunRepeated,
+    /// An endpoint's outage is not recorded.
+    OutageHidden,
+    /// What a probe heard counts, whatever became of the endpoint meanwhile.
+    RevisionUnchecked,
+    /// Nobody looks whether another endpoint has the name or the address.
+    GivenTwice,
 }
