@@ -19,15 +19,25 @@ const HOSTS: u64 = 6;
 #[derive(Debug)]
 pub enum Affair {
     /// An upstream changes its mind.
-    Turn { host: usize },
+    Turn {
+        host: usize,
+    },
     /// Somebody wants an endpoint.
     Wish,
     /// A client asks something of the proxy.
     Request,
     Ended(Box<Ended>),
     /// What waits for a stream is told.
-    Tell { process: u64, lane: Option<EndpointId> },
-    Probed { process: u64, endpoint: EndpointId, revision: Version, good: bool },
+    Tell {
+        process: u64,
+        lane: Option<EndpointId>,
+    },
+    Probed {
+        process: u64,
+        endpoint: EndpointId,
+        revision: Version,
+        good: bool,
+    },
 }
 
 /// How an upstream is.

@@ -241,7 +241,7 @@ impl World {
         };
         let fold = restored.fold.clone();
         let is_new = fold.truth.desk_id().is_none();
-        self.begin_proxy(number, &fold);
+        self.begin_proxy(number, &fold, head.epoch);
         process.serving = Some(Serving {
             journal: Journal::new(restored, head, process.node, limits),
             listening: self.now,
@@ -473,11 +473,9 @@ impl World {
                 }
                 true
             }
-            Sender::Caller(_)
-            | Sender::Beat { .. }
-            | Sender::Desk
-            | Sender::Teller { .. }
-            | Sender::Prober { .. } => true,
+            Sender::Caller(_) | Sender::Beat { .. } | Sender::Desk | Sender::Teller { .. } | Sender::Prober { .. } => {
+                true
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! A proxy as a running server has one: clients' requests go to endpoints that serve, end, and are told to the desk as the
 //! real teller does: for each stream one order under way, numbered by run and place, told again where nobody knows how it went.
 
+use super::World;
 use super::agenda::{MILLI, SECOND};
 use super::endpoints::{Affair, Upstream};
 use super::host::Parcel;
@@ -8,12 +9,11 @@ use super::invariants::{Checked, hold};
 use super::mutants::Mutant;
 use super::people::Sender;
 use super::recount::Lane;
-use super::World;
 use crate::node::{Command, Order};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tidehelm_events::answer::Answer;
 use tidehelm_events::endpoint::{self, Api, Ending, Outcome, ProxyCommand, RequestFinished, Tokens, TokensKnown};
-use tidehelm_events::id::{EndpointId, Principal, StreamId};
+use tidehelm_events::id::{EndpointId, Epoch, Principal, StreamId};
 use tidehelm_events::time::Span;
 use tidehelm_events::view::Fold;
 use uuid::Uuid;
@@ -35,6 +35,11 @@ pub struct Ended {
 #[derive(Debug, Default)]
 pub struct Proxy {
     run: u64,
+    /// The epoch under which its server last took over the log.
+    epoch: u64,
+    /// Another server wrote the log meanwhile and told under numbers of its own: what this one tells from then on may be counted
+    /// twice, or not at all.
+    contested: bool,
     lanes: BTreeMap<Lane, Waiting>,
     /// Endpoints that are being asked how they are.
     pub asking: BTreeSet<EndpointId>,
@@ -60,14 +65,17 @@ impl Proxy {
 }
 
 impl World {
-    /// A server that serves for the first time tells under a run that no stream knows.
-    pub(super) fn begin_proxy(&mut self, number: u64, fold: &Fold) {
+    /// A server that serves for the first time tells under a run that no stream knows; one that comes back, as before.
+    pub(super) fn begin_proxy(&mut self, number: u64, fold: &Fold, epoch: Epoch) {
         let live: BTreeSet<u64> = self.processes.keys().copied().chain([number]).collect();
         self.endpoints.proxies.retain(|process, _| live.contains(process));
         let endpoints = fold.truth.endpoints().map(|endpoint| endpoint.told.0);
         let known = endpoints.chain(fold.truth.proxy().map(|proxy| proxy.told.0)).max().unwrap_or(0);
         let run = if self.mutant == Some(Mutant::RunRepeated) { known.max(1) } else { known + 1 };
-        self.endpoints.proxies.entry(number).or_insert_with(|| Proxy { run, ..Proxy::default() });
+        let new = || Proxy { run, epoch: epoch.0 - 1, ..Proxy::default() };
+        let proxy = self.endpoints.proxies.entry(number).or_insert_with(new);
+        proxy.contested |= epoch.0 != proxy.epoch + 1;
+        proxy.epoch = epoch.0;
     }
 
     pub(super) fn is_told(&self, number: u64) -> bool {
@@ -110,8 +118,7 @@ impl World {
     fn route(&mut self, number: u64) -> Option<(EndpointId, String)> {
         let fold = self.processes.get(&number)?.durable()?;
         let serving = fold.truth.endpoints().filter(|endpoint| endpoint.health.status.serves());
-        let serving: Vec<_> =
-            serving.filter_map(|it| Some((it.id, it.settings.as_ref()?.base_url.clone()))).collect();
+        let serving: Vec<_> = serving.filter_map(|it| Some((it.id, it.settings.as_ref()?.base_url.clone()))).collect();
         (!serving.is_empty()).then(|| self.rng.pick(&serving))
     }
 
@@ -190,12 +197,17 @@ impl World {
 
     /// The desk has them.
     pub(super) fn requests_taken(&mut self, number: u64, lane: Lane, answer: &Answer) -> Checked {
-        let proxy = self.endpoints.proxies.get_mut(&number);
-        let Some(waiting) = proxy.and_then(|proxy| proxy.lanes.get_mut(&lane)) else { return Ok(()) };
+        let Some(proxy) = self.endpoints.proxies.get_mut(&number) else { return Ok(()) };
+        let contested = proxy.contested;
+        let Some(waiting) = proxy.lanes.get_mut(&lane) else { return Ok(()) };
         waiting.flying = false;
         let done = matches!(answer, Answer::Done { .. });
         hold!(done, Requests, "requests are turned away: {answer:?}");
         for finished in std::mem::take(&mut waiting.batch) {
+            if contested {
+                self.counts.requests_contested += 1;
+                continue;
+            }
             self.counts.requests_acknowledged += 1;
             self.auditor.recount.acknowledged(finished.request)?;
         }
@@ -203,18 +215,35 @@ impl World {
         Ok(())
     }
 
-    /// Nobody knows whether the desk has them.
+    /// Nobody knows whether the desk has them. Where others told under later runs meanwhile, ours get new numbers.
     pub(super) fn requests_in_doubt(&mut self, number: u64, lane: Lane) {
+        let latest = self.latest_run(number, lane);
         let proxy = self.endpoints.proxies.get_mut(&number);
         let Some(waiting) = proxy.and_then(|proxy| proxy.lanes.get_mut(&lane)) else { return };
         waiting.flying = false;
         self.counts.requests_told_again += waiting.batch.len() as u64;
-        if self.mutant == Some(Mutant::ToldAnew) {
+        let later = latest > waiting.run;
+        if later {
+            (waiting.run, waiting.seq) = (latest + 1, 0);
+        }
+        if later || self.mutant == Some(Mutant::ToldAnew) {
             for finished in &mut waiting.batch {
                 waiting.seq += 1;
-                finished.seq = waiting.seq;
+                (finished.run, finished.seq) = (waiting.run, waiting.seq);
             }
         }
+        if later {
+            waiting.batch.iter().for_each(|finished| self.auditor.recount.told(lane, finished));
+        }
         self.plan_telling(number, lane, RETRY);
+    }
+
+    fn latest_run(&self, number: u64, lane: Lane) -> u64 {
+        let fold = self.processes.get(&number).and_then(|process| process.durable());
+        let told = fold.and_then(|fold| match lane {
+            Some(id) => fold.truth.endpoint(id).map(|endpoint| endpoint.told),
+            None => fold.truth.proxy().map(|proxy| proxy.told),
+        });
+        told.unwrap_or_default().0
     }
 }

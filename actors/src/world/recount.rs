@@ -126,7 +126,11 @@ impl Recount {
             };
             let found = (endpoint.health.status.as_str(), endpoint.health.failures);
             let expected = (known.patient.status(), known.patient.bad_in_row());
-            hold!(found == expected, EndpointHealth, "endpoint {id} is {found:?}, by what was heard it is {expected:?}");
+            hold!(
+                found == expected,
+                EndpointHealth,
+                "endpoint {id} is {found:?}, by what was heard it is {expected:?}"
+            );
         }
         Ok(())
     }
@@ -137,7 +141,8 @@ impl Recount {
         let all: u64 = self.total.outcomes.iter().sum();
         let removed: u64 = view.removed().map(|(_, gone)| gone.tally.total()).sum();
         let shares: u64 = view.shares().map(|(_, share)| share.tally.total()).sum();
-        let days: u64 = view.days().range(i64::MIN, i64::MAX).flat_map(|(_, rows)| rows.values()).map(|it| it.total()).sum();
+        let days: u64 =
+            view.days().range(i64::MIN, i64::MAX).flat_map(|(_, rows)| rows.values()).map(|it| it.total()).sum();
         let months: u64 = view.months().map(|(_, _, sum)| sum.output()).sum();
         let found = [
             ("total", view.total.total(), all),
@@ -157,7 +162,7 @@ impl Recount {
             }
         }
         let acknowledged = self.requests.values().filter(|known| known.acknowledged).count() as u64;
-        let told = self.requests.len() as u64;
+        let told = self.requests.values().map(|known| u64::from(known.numbers)).sum();
         hold!(acknowledged <= all && all <= told, Requests, "{acknowledged} acknowledged, {all} counted, {told} told");
         Ok(())
     }
@@ -189,9 +194,13 @@ impl Recount {
             return Err(violation(Invariant::Requests, format!("event {position} is of a request that nobody told")));
         };
         known.counted += 1;
-        hold!(known.counted == 1, Requests, "event {position} counts {} again", finished.request);
+        hold!(known.counted <= known.numbers, Requests, "event {position} counts {} again", finished.request);
         let as_told = RequestFinished { run: 0, seq: 0, ..finished.clone() };
-        hold!(known.lane == lane && known.finished == as_told, Requests, "event {position} is {as_told:?}, told: {known:?}");
+        hold!(
+            known.lane == lane && known.finished == as_told,
+            Requests,
+            "event {position} is {as_told:?}, told: {known:?}"
+        );
         self.total.add(finished);
         let share = self.shares.entry(lane).or_default();
         share.add(finished);
@@ -246,7 +255,11 @@ impl Recount {
         let fresh = probe.endpoint == id && probe.revision == known.revision && known.is_there;
         hold!(fresh, StaleProbes, "event {position} is {probe:?}, the endpoint is at {}", known.revision);
         hold!(probe.good == good, StaleProbes, "event {position} says good: {good}, it was {probe:?}");
-        hold!(!std::mem::replace(&mut probe.taken, true), StaleProbes, "event {position} is {probe:?}, for the second time");
+        hold!(
+            !std::mem::replace(&mut probe.taken, true),
+            StaleProbes,
+            "event {position} is {probe:?}, for the second time"
+        );
         match good {
             true => known.patient.succeeds(true, record.recorded_at),
             false => known.patient.fails(record.recorded_at),

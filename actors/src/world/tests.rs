@@ -81,7 +81,12 @@ fn every_mutant_of_orders_is_caught() {
 
 #[test]
 fn every_mutant_of_copies_is_caught() {
-    are_caught(&Mutant::ALL[25..]);
+    are_caught(&Mutant::ALL[25..30]);
+}
+
+#[test]
+fn every_mutant_of_endpoints_is_caught() {
+    are_caught(&Mutant::ALL[30..]);
 }
 
 #[test]
