@@ -120,12 +120,9 @@ pub struct Journal<T> {
     /// Another one: what was closed before is forgotten.
     #[cfg(test)]
     pub(crate) forget_growth: bool,
-    /// Another one: no endpoint is ever offline.
+    /// Others: what is made of a decision.
     #[cfg(test)]
-    pub(crate) hide_outages: bool,
-    /// Another one: names and addresses of endpoints are given to whoever wants them.
-    #[cfg(test)]
-    pub(crate) give_twice: bool,
+    pub(crate) bend: Option<fn(Step, &Order) -> Step>,
 }
 
 /// Accepted since the last commit was closed.
@@ -187,9 +184,7 @@ impl<T> Journal<T> {
             #[cfg(test)]
             forget_growth: false,
             #[cfg(test)]
-            hide_outages: false,
-            #[cfg(test)]
-            give_twice: false,
+            bend: None,
         };
         journal.work_off();
         journal
@@ -342,7 +337,10 @@ impl<T> Journal<T> {
         let stream = self.truth.names().number(&order.to);
         let step = node::step(&self.truth, order, stream, self.now);
         #[cfg(test)]
-        let step = self.bent(step, order);
+        let step = match self.bend {
+            Some(bend) => bend(step, order),
+            None => step,
+        };
         match step {
             Step::Said(answer) => {
                 self.tally.repeats += 1;
@@ -508,42 +506,6 @@ impl<T> Journal<T> {
 struct Chain {
     causation: Option<Position>,
     correlation: Option<Position>,
-}
-
-#[cfg(test)]
-impl<T> Journal<T> {
-    /// With the bugs that the world must notice.
-    fn bent(&self, step: Step, order: &Order) -> Step {
-        use tidehelm_events::endpoint::{self, Changed, Registered, Status};
-        match (step, &order.command) {
-            (Step::Decided { mut events, effects }, node::Command::Endpoint(_)) if self.hide_outages => {
-                let outage = |event: &Event| match event {
-                    Event::Endpoint(endpoint::Event::StatusChanged(change)) => change.new == Status::Offline,
-                    _ => false,
-                };
-                events.retain(|event| !outage(event));
-                Step::Decided { events, effects }
-            }
-            (Step::Refused(denial), node::Command::Endpoint(command))
-                if self.give_twice && matches!(denial.code.as_ref(), "name_taken" | "url_taken") =>
-            {
-                let event = match command.clone() {
-                    endpoint::Command::Register(settings) => settings
-                        .checked()
-                        .map(|settings| endpoint::Event::Registered(Registered { settings: Box::new(settings) })),
-                    endpoint::Command::Change(settings) => settings
-                        .checked()
-                        .map(|settings| endpoint::Event::Changed(Changed { settings: Box::new(settings) })),
-                    _ => return Step::Refused(denial),
-                };
-                match event {
-                    Ok(event) => Step::Decided { events: vec![Event::Endpoint(event)], effects: Vec::new() },
-                    Err(_) => Step::Refused(denial),
-                }
-            }
-            (step, _) => step,
-        }
-    }
 }
 
 /// A growth that was too small has never been.

@@ -260,8 +260,7 @@ impl World {
         if let Some(serving) = &mut process.serving {
             serving.journal.skip_offline = self.mutant == Some(Mutant::OfflineSlaveSkipped);
             serving.journal.forget_growth = self.mutant == Some(Mutant::GrowthForgotten);
-            serving.journal.hide_outages = self.mutant == Some(Mutant::OutageHidden);
-            serving.journal.give_twice = self.mutant == Some(Mutant::GivenTwice);
+            serving.journal.bend = super::mutants::bent_decisions(self.mutant);
         }
         self.processes.insert(number, process);
         if is_new {
