@@ -19,6 +19,7 @@ mod people;
 mod proxy;
 mod recount;
 pub mod reference;
+mod replay;
 pub(crate) mod rng;
 mod session;
 mod store;

@@ -4,20 +4,21 @@ use super::agenda::{MILLI, Micros, SECOND};
 use super::invariants::{self, Checked, Invariant, Key, hold, violation};
 use super::mutants::Mutant;
 use super::people::Sender;
+use super::replay::fold_entries;
 use super::session::{Deliveries, Heard, Hearing, Told};
 use super::store::{Fate, fate};
 use super::{Happening, World};
 use crate::journal::{Batch, Fault, Journal, Limits, Released, Reply, Sealed, check_silence};
 use crate::node::{Command, Order};
 use crate::port::{AppendFault, Saved};
-use crate::restore::{Restored, Restorer};
+use crate::restore::Restored;
 use std::collections::{BTreeMap, VecDeque};
 use tidehelm_events::account::{self, Connection};
 use tidehelm_events::answer::Answer;
-use tidehelm_events::commit::{Commit, Entry, Hash, Head, Reacted, Sealing, pack};
+use tidehelm_events::commit::{Commit, Entry, Hash, Head, Reacted};
 use tidehelm_events::desk::{self, ClockStepped, ServerStarted};
 use tidehelm_events::endpoint;
-use tidehelm_events::event::{Event, Unknown};
+use tidehelm_events::event::Event;
 use tidehelm_events::id::{DeskId, NodeId, Position, StreamId};
 use tidehelm_events::react::Effect;
 use tidehelm_events::time::{Span, Timestamp};
@@ -1055,45 +1056,6 @@ fn true_deadline(serving: &Serving, stream: &StreamId) -> Micros {
 
 fn timeout(serving: &Serving) -> Micros {
     serving.journal.truth().desk().map_or(0, |desk| desk.settings.timeout().0)
-}
-
-/// Restores from entries as a start does.
-fn fold_entries(onto: Fold, entries: &[Entry], mutant: Option<Mutant>) -> Result<Restored, invariants::Violation> {
-    let from = onto.truth.position();
-    let mut restorer = Restorer::new(onto, []);
-    for entry in entries.iter().filter(|entry| entry.first() > from) {
-        let bent;
-        let entry = match (entry, mutant) {
-            (Entry::Commit(commit), Some(Mutant::AnswersForgotten | Mutant::DebtsRepeated)) => {
-                bent = Entry::Commit(Box::new(bend(commit, mutant)));
-                &bent
-            }
-            _ => entry,
-        };
-        restorer.entry(entry).map_err(|error| violation(Invariant::SameFold, error.to_string()))?;
-    }
-    Ok(restorer.finish())
-}
-
-/// The commit without its answers, or as if nothing had been worked off.
-fn bend(commit: &Commit, mutant: Option<Mutant>) -> Commit {
-    let Ok(mut unpacked) = commit.unpack() else { return commit.clone() };
-    let mut reacted = commit.header.reacted;
-    match mutant {
-        Some(Mutant::DebtsRepeated) => reacted = Reacted::default(),
-        _ => {
-            for record in &mut unpacked.records {
-                if let Event::Answered(_) = record.event {
-                    record.event = Event::Unknown(Unknown { number: 1, schema: 99, bytes: Vec::new() });
-                }
-            }
-        }
-    }
-    let position = Position(commit.header.first.0 - 1);
-    let previous =
-        Head { position, hash: commit.header.prev_hash, epoch: commit.header.epoch, committed_at: Timestamp::ZERO };
-    let (now, node, epoch) = (commit.header.committed_at, commit.header.node, commit.header.epoch);
-    pack(&unpacked.names, &unpacked.records, &Sealing { previous, now, node, epoch, reacted })
 }
 
 /// How an answer reads in the history.
