@@ -120,6 +120,9 @@ pub struct Journal<T> {
     /// Another one: what was closed before is forgotten.
     #[cfg(test)]
     pub(crate) forget_growth: bool,
+    /// Others: what is made of a decision.
+    #[cfg(test)]
+    pub(crate) bend: Option<fn(Step, &Order) -> Step>,
 }
 
 /// Accepted since the last commit was closed.
@@ -180,6 +183,8 @@ impl<T> Journal<T> {
             skip_offline: false,
             #[cfg(test)]
             forget_growth: false,
+            #[cfg(test)]
+            bend: None,
         };
         journal.work_off();
         journal
@@ -330,7 +335,13 @@ impl<T> Journal<T> {
     fn answer(&mut self, order: &Order, causation: Option<Position>, correlation: Option<Position>) -> Answer {
         let chain = Chain { causation, correlation };
         let stream = self.truth.names().number(&order.to);
-        match node::step(&self.truth, order, stream, self.now) {
+        let step = node::step(&self.truth, order, stream, self.now);
+        #[cfg(test)]
+        let step = match self.bend {
+            Some(bend) => bend(step, order),
+            None => step,
+        };
+        match step {
             Step::Said(answer) => {
                 self.tally.repeats += 1;
                 answer

@@ -7,6 +7,8 @@
 pub mod agenda;
 mod brokers;
 mod climate;
+mod endpoints;
+mod health;
 mod history;
 mod host;
 pub mod invariants;
@@ -14,7 +16,10 @@ mod ledger;
 mod masters;
 pub mod mutants;
 mod people;
+mod proxy;
+mod recount;
 pub mod reference;
+mod replay;
 pub(crate) mod rng;
 mod session;
 mod store;
@@ -24,6 +29,7 @@ mod tests;
 
 use agenda::{Agenda, MILLI, Micros, SECOND};
 use climate::Climate;
+use endpoints::{Affair, Endpoints};
 pub use history::Counts;
 use history::History;
 use host::{Config, Parcel, Process};
@@ -116,6 +122,7 @@ enum Happening {
     Told { terminal: usize, tag: u64, told: Box<Told> },
     Superseded { terminal: usize, epoch: u64 },
     TerminalUp { terminal: usize },
+    Endpoint(Affair),
     Act { person: usize },
     Send { asked: usize, sent: u32 },
     Arrive(Box<Parcel>),
@@ -151,6 +158,7 @@ pub struct World {
     people: Vec<Person>,
     asked: Vec<Asked>,
     credentials: Vec<CredentialId>,
+    endpoints: Endpoints,
     quiet_from: (Position, Counts),
     quiet_days: u64,
 }
@@ -200,6 +208,7 @@ impl World {
             people: Vec::new(),
             asked: Vec::new(),
             credentials: Vec::new(),
+            endpoints: Endpoints::default(),
             quiet_from: (Position(0), Counts::default()),
             quiet_days: 0,
         };
@@ -207,6 +216,7 @@ impl World {
         world.agenda.plan(plan.storm, Happening::Calm);
         world.install_terminals();
         world.invite_people();
+        world.install_endpoints();
         world.plan_faults();
         world
     }
@@ -278,6 +288,7 @@ impl World {
             Happening::Told { terminal, tag, told } => self.told(terminal, tag, *told),
             Happening::Superseded { terminal, epoch } => self.superseded(terminal, epoch),
             Happening::TerminalUp { terminal } => self.terminal_up(terminal),
+            Happening::Endpoint(affair) => self.affair(affair),
             Happening::Act { person } => self.act(person),
             Happening::Send { asked, sent } => self.send(asked, sent),
             Happening::Arrive(parcel) => self.arrive(*parcel),
@@ -385,12 +396,14 @@ impl World {
         if self.processes.is_empty() {
             self.agenda.plan(self.now + SECOND, Happening::Start { machine: 0 });
         }
+        self.calm_endpoints();
         self.agenda.plan(self.now + self.plan.calm, Happening::Quiet);
     }
 
     fn be_quiet(&mut self) -> Checked {
         self.settled()?;
         self.trades_settled()?;
+        self.endpoints_settled()?;
         self.note(format_args!("nothing changes any more"));
         self.phase = Phase::Quiet;
         self.quiet_from = (self.accepted(), self.counts);
@@ -447,18 +460,19 @@ impl World {
         Ok(())
     }
 
-    /// One event for each heartbeat, one for each trading day that begins, and nothing else.
+    /// One event for each heartbeat and each probe, one for each trading day that begins, and nothing else.
     fn end(&mut self) -> Checked {
         let (from, before) = self.quiet_from;
         let beats = self.counts.quiet_heartbeats;
         let grew = self.accepted().0 - from.0;
-        let days = self.auditor.days - self.quiet_days;
-        hold!(grew == beats + days, Quiet, "{beats} heartbeats and {days} new days made {grew} events");
+        let (days, probes) = (self.auditor.days - self.quiet_days, self.counts.quiet_probes);
+        let all = beats + days + probes;
+        hold!(grew == all, Quiet, "{beats} heartbeats, {probes} probes and {days} new days made {grew} events");
         let kept = self.store.log.after(from, usize::MAX).into_iter().map(|entry| match entry {
             tidehelm_events::commit::Entry::Commit(commit) => u64::from(commit.header.kept_count),
             tidehelm_events::commit::Entry::Seal(_) => 0,
         });
-        hold!(kept.sum::<u64>() == days, Quiet, "something happened beside heartbeats");
+        hold!(kept.sum::<u64>() == days, Quiet, "something happened beside heartbeats and probes");
         hold!(self.counts.effects == before.effects, Quiet, "effects left in a quiet world");
         hold!(self.counts.commands == before.commands, Quiet, "somebody asked something in a quiet world");
         self.phase = Phase::Over;
@@ -472,6 +486,9 @@ impl World {
         self.counts.heartbeats = self.auditor.heartbeats;
         self.counts.reactions = self.auditor.reactions;
         self.counts.went_offline = self.auditor.offline;
+        self.counts.endpoint_status_changes = self.auditor.recount.status_changes;
+        self.counts.stale_probes = self.auditor.recount.stale_probes();
+        self.counts.requests_unheard = self.auditor.recount.unheard();
         let ledger = &self.auditor.ledger;
         self.counts.decisions = ledger.decisions;
         self.counts.copies_begun = ledger.copies_begun;

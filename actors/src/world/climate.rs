@@ -34,6 +34,8 @@ pub struct Climate {
     pub partial_fills: u64,
     /// Comments are not what the terminal wrote there.
     pub comments_rewritten: u64,
+    pub upstream_every: Micros,
+    pub request_every: Micros,
 }
 
 impl Climate {
@@ -70,6 +72,8 @@ impl Climate {
             rejects: rng.pick(&[0, 0, 50, 200]),
             partial_fills: rng.pick(&[0, 0, 100, 300]),
             comments_rewritten: rng.pick(&[0, 0, 500]),
+            upstream_every: rng.pick(&[4, 10, 40]) * SECOND,
+            request_every: rng.pick(&[100, 300, 2_000]) * MILLI,
         }
     }
 }

@@ -132,4 +132,13 @@ counts! {
     limits_hit true,
     links_wound_down true,
     copies_settled true,
+    probes true,
+    stale_probes true,
+    quiet_probes true,
+    endpoint_status_changes true,
+    requests true,
+    requests_acknowledged true,
+    requests_told_again true,
+    requests_contested true,
+    requests_unheard true,
 }

@@ -4,19 +4,21 @@ use super::agenda::{MILLI, Micros, SECOND};
 use super::invariants::{self, Checked, Invariant, Key, hold, violation};
 use super::mutants::Mutant;
 use super::people::Sender;
+use super::replay::fold_entries;
 use super::session::{Deliveries, Heard, Hearing, Told};
 use super::store::{Fate, fate};
 use super::{Happening, World};
 use crate::journal::{Batch, Fault, Journal, Limits, Released, Reply, Sealed, check_silence};
 use crate::node::{Command, Order};
 use crate::port::{AppendFault, Saved};
-use crate::restore::{Restored, Restorer};
+use crate::restore::Restored;
 use std::collections::{BTreeMap, VecDeque};
 use tidehelm_events::account::{self, Connection};
 use tidehelm_events::answer::Answer;
-use tidehelm_events::commit::{Commit, Entry, Hash, Head, Reacted, Sealing, pack};
+use tidehelm_events::commit::{Commit, Entry, Hash, Head, Reacted};
 use tidehelm_events::desk::{self, ClockStepped, ServerStarted};
-use tidehelm_events::event::{Event, Unknown};
+use tidehelm_events::endpoint;
+use tidehelm_events::event::Event;
 use tidehelm_events::id::{DeskId, NodeId, Position, StreamId};
 use tidehelm_events::react::Effect;
 use tidehelm_events::time::{Span, Timestamp};
@@ -99,6 +101,13 @@ impl Process {
     pub fn is_serving(&self) -> bool {
         self.serving.is_some()
     }
+    pub fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+    /// What followers of the durable log know; none while it has no log.
+    pub fn durable(&self) -> Option<&Fold> {
+        self.serving.as_ref().map(|serving| &serving.fold)
+    }
     pub fn outbox(&self) -> usize {
         self.outbox.len()
     }
@@ -119,7 +128,7 @@ impl World {
         Timestamp(super::WALL_START + self.now + self.wall_offset + self.skews[machine])
     }
 
-    fn desk_now(&self, process: &Process) -> Timestamp {
+    pub(super) fn desk_now(&self, process: &Process) -> Timestamp {
         match self.mutant {
             Some(Mutant::WallClock) => self.wall(process.machine),
             _ => process.anchor.0 + Span(self.now - process.anchor.1),
@@ -181,7 +190,8 @@ impl World {
     /// Ends a process that was asked to stop once nothing waits any more.
     fn finish(&mut self, number: u64) -> Checked {
         let idle = |process: &Process| process.serving.as_ref().is_some_and(|serving| serving.journal.is_idle());
-        if !self.processes.get(&number).is_some_and(|process| process.leaving && idle(process)) {
+        let leaves = |process: &Process| process.leaving && idle(process) && self.is_told(number);
+        if !self.processes.get(&number).is_some_and(leaves) {
             return Ok(());
         }
         let Some(process) = self.processes.remove(&number) else { return Ok(()) };
@@ -232,6 +242,7 @@ impl World {
         };
         let fold = restored.fold.clone();
         let is_new = fold.truth.desk_id().is_none();
+        self.begin_proxy(number, &fold, head.epoch);
         process.serving = Some(Serving {
             journal: Journal::new(restored, head, process.node, limits),
             listening: self.now,
@@ -250,6 +261,7 @@ impl World {
         if let Some(serving) = &mut process.serving {
             serving.journal.skip_offline = self.mutant == Some(Mutant::OfflineSlaveSkipped);
             serving.journal.forget_growth = self.mutant == Some(Mutant::GrowthForgotten);
+            serving.journal.bend = super::mutants::bent_decisions(self.mutant);
         }
         self.processes.insert(number, process);
         if is_new {
@@ -362,11 +374,15 @@ impl World {
             _ => {}
         }
         let beat = matches!(order.command, Command::Account(account::Command::Heartbeat(_)));
+        let told = matches!(parcel.sender, Sender::Teller { .. });
+        let probe = matches!(parcel.sender, Sender::Prober { .. });
         match beat {
             true => self.note(format_args!("process {number} takes {ticket}: {} beats", order.to)),
+            false if told => self.note(format_args!("process {number} takes {ticket}: {} had requests", order.to)),
             false => self.note(format_args!("process {number} takes {ticket}: {} {:?}", order.to, order.command)),
         }
-        let leaving = process.leaving;
+        // Who stops takes nothing new, but for what was asked of it before.
+        let leaving = process.leaving && !told;
         let Some(serving) = process.serving.as_mut().filter(|_| !leaving) else {
             self.processes.insert(number, process);
             return self.fault(number, parcel, if leaving { Fault::Stopping } else { Fault::Unavailable });
@@ -375,24 +391,24 @@ impl World {
         let to = order.to.clone();
         serving.outstanding.insert(ticket, parcel);
         let submitted = serving.journal.submit(order, ticket, now);
-        let mut told = None;
+        let mut turned_away = None;
         match submitted {
             Ok(()) if beat => {
                 let heard = serving.heard.entry(to).or_insert(at);
                 *heard = at.max(*heard);
                 self.counts.quiet_heartbeats += u64::from(quiet);
             }
-            Ok(()) => {}
+            Ok(()) => self.counts.quiet_probes += u64::from(quiet && probe),
             Err((ticket, fault)) => {
                 if beat {
                     serving.turned_away.insert(to, at);
                     serving.deaf_until = self.now;
                 }
-                told = serving.outstanding.remove(&ticket).map(|parcel| (parcel, fault));
+                turned_away = serving.outstanding.remove(&ticket).map(|parcel| (parcel, fault));
             }
         }
         self.processes.insert(number, process);
-        if let Some((parcel, fault)) = told {
+        if let Some((parcel, fault)) = turned_away {
             self.counts.overloads += u64::from(fault == Fault::Overloaded);
             self.fault(number, parcel, fault)?;
         }
@@ -448,7 +464,18 @@ impl World {
                 }
                 true
             }
-            Sender::Caller(_) | Sender::Beat { .. } | Sender::Desk => true,
+            Sender::Prober { endpoint, .. } if self.mutant == Some(Mutant::RevisionUnchecked) => {
+                let now = truth.and_then(|truth| truth.endpoint(endpoint)).map(|endpoint| endpoint.revision);
+                if let (Command::Endpoint(endpoint::Command::TakeProbe { revision, .. }), Some(now)) =
+                    (&mut parcel.order.command, now)
+                {
+                    *revision = now;
+                }
+                true
+            }
+            Sender::Caller(_) | Sender::Beat { .. } | Sender::Desk | Sender::Teller { .. } | Sender::Prober { .. } => {
+                true
+            }
         }
     }
 
@@ -490,6 +517,7 @@ impl World {
         self.look_at_the_clock(number);
         self.look_for_silence(number)?;
         self.send_configs(number);
+        self.look_at_endpoints(number);
         self.pump(number)
     }
 
@@ -1028,45 +1056,6 @@ fn true_deadline(serving: &Serving, stream: &StreamId) -> Micros {
 
 fn timeout(serving: &Serving) -> Micros {
     serving.journal.truth().desk().map_or(0, |desk| desk.settings.timeout().0)
-}
-
-/// Restores from entries as a start does.
-fn fold_entries(onto: Fold, entries: &[Entry], mutant: Option<Mutant>) -> Result<Restored, invariants::Violation> {
-    let from = onto.truth.position();
-    let mut restorer = Restorer::new(onto, []);
-    for entry in entries.iter().filter(|entry| entry.first() > from) {
-        let bent;
-        let entry = match (entry, mutant) {
-            (Entry::Commit(commit), Some(Mutant::AnswersForgotten | Mutant::DebtsRepeated)) => {
-                bent = Entry::Commit(Box::new(bend(commit, mutant)));
-                &bent
-            }
-            _ => entry,
-        };
-        restorer.entry(entry).map_err(|error| violation(Invariant::SameFold, error.to_string()))?;
-    }
-    Ok(restorer.finish())
-}
-
-/// The commit without its answers, or as if nothing had been worked off.
-fn bend(commit: &Commit, mutant: Option<Mutant>) -> Commit {
-    let Ok(mut unpacked) = commit.unpack() else { return commit.clone() };
-    let mut reacted = commit.header.reacted;
-    match mutant {
-        Some(Mutant::DebtsRepeated) => reacted = Reacted::default(),
-        _ => {
-            for record in &mut unpacked.records {
-                if let Event::Answered(_) = record.event {
-                    record.event = Event::Unknown(Unknown { number: 1, schema: 99, bytes: Vec::new() });
-                }
-            }
-        }
-    }
-    let position = Position(commit.header.first.0 - 1);
-    let previous =
-        Head { position, hash: commit.header.prev_hash, epoch: commit.header.epoch, committed_at: Timestamp::ZERO };
-    let (now, node, epoch) = (commit.header.committed_at, commit.header.node, commit.header.epoch);
-    pack(&unpacked.names, &unpacked.records, &Sealing { previous, now, node, epoch, reacted })
 }
 
 /// How an answer reads in the history.

@@ -2,6 +2,7 @@
 //! it without asking the desk.
 
 use super::ledger::Ledger;
+use super::recount::Recount;
 use super::reference::Reference;
 use crate::restore::Restored;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +68,10 @@ invariants! {
     Signals = 31 "A signal that is taken is the one that the terminal told under that number in that registration.";
     Copies = 32 "When the faults stop, desk, terminals and brokers hold the same trades, in the master's share.";
     Marks = 33 "What limits are measured from is what was heard, whatever was restarted: a forgotten peak is a limit that is off.";
+    Requests = 34 "A request that was told and acknowledged is counted once, whatever crashed, and every sum is that of the same requests.";
+    EndpointHealth = 35 "An endpoint's status is what the specification makes of what was heard of it: requests go by it.";
+    StaleProbes = 36 "A probe by older settings changes nothing: it says how somebody else is.";
+    GivenOnce = 37 "No two endpoints that are there have one name or one address: figures and keys go by both.";
     RoundTrip = 20 "A fold's bytes are the fold: what a snapshot loses, a restart loses.";
 }
 
@@ -169,6 +174,7 @@ pub struct Auditor {
     configs: BTreeMap<(StreamId, u64), Box<account::Config>>,
     configs_told: BTreeSet<(StreamId, u64)>,
     pub ledger: Ledger,
+    pub recount: Recount,
     peaks: BTreeMap<StreamId, Money>,
     pub reactions: u64,
     pub heartbeats: u64,
@@ -232,6 +238,7 @@ impl Auditor {
         learned.map_err(|error| violation(Invariant::SameFold, error.to_string()))?;
         space.records.iter().try_for_each(|record| self.record(record, header.committed_at))?;
         self.batch_bound(&space.records)?;
+        self.recount.settle(&self.fold)?;
         self.head = commit.head();
         self.settle(commit, space.records.len())?;
         self.space = space;
@@ -268,11 +275,12 @@ impl Auditor {
                 self.of_command(&stream, record)?;
                 self.of_desk(record, event);
             }
-            Event::Endpoint(_) | Event::Alert(_) => {
-                return Err(violation(
-                    Invariant::Chain,
-                    format!("event {position} is of an endpoint or an alert, and there is none"),
-                ));
+            Event::Endpoint(event) => {
+                self.of_command(&stream, record)?;
+                self.recount.read(&stream, record, event, &self.fold)?;
+            }
+            Event::Alert(_) => {
+                return Err(violation(Invariant::Chain, format!("event {position} is of alerts, and there are none")));
             }
             Event::Unknown(_) => return Err(violation(Invariant::Chain, format!("event {position} is of no kind"))),
         }

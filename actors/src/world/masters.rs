@@ -188,10 +188,15 @@ impl World {
             return None;
         }
         self.terminals[terminal].wants_snapshot = false;
+        Some(self.snapshot_of(terminal))
+    }
+
+    /// What the account holds now.
+    pub(super) fn snapshot_of(&self, terminal: usize) -> Snapshot {
         let through_signal_seq = self.through(terminal);
         let shown = |(trade, order): (Trade, _)| SnapshotTrade { trade, order };
         let trades = self.held(terminal).into_iter().map(shown).collect();
-        Some(Snapshot { trades, through_signal_seq })
+        Snapshot { trades, through_signal_seq }
     }
 
     /// The number that a hash or a snapshot reaches through: of the last signal, or of the last order that was carried out.

@@ -1,5 +1,12 @@
 //! Known bugs, kept so that the world proves that it would see them.
 
+#[cfg(test)]
+use crate::node::{Command, Order, Step};
+#[cfg(test)]
+use tidehelm_events::endpoint::{self, Changed, Registered, Status};
+#[cfg(test)]
+use tidehelm_events::event::Event;
+
 macro_rules! mutants {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,4 +79,54 @@ mutants! {
     WrongSlaveByPrefix,
     /// What a replaced registration says is believed.
     EpochUnchecked,
+    /// Requests of which nobody knows whether they are in the log are told again under new numbers.
+    ToldAnew,
+    /// A server that starts numbers its requests as the one before did.
+    RunRepeated,
+    /// An endpoint's outage is not recorded.
+    OutageHidden,
+    /// What a probe heard counts, whatever became of the endpoint meanwhile.
+    RevisionUnchecked,
+    /// Nobody looks whether another endpoint has the name or the address.
+    GivenTwice,
+}
+
+/// What a mutant makes of decisions.
+#[cfg(test)]
+pub fn bent_decisions(mutant: Option<Mutant>) -> Option<fn(Step, &Order) -> Step> {
+    match mutant {
+        Some(Mutant::OutageHidden) => Some(without_outages),
+        Some(Mutant::GivenTwice) => Some(given_twice),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+fn without_outages(mut step: Step, _: &Order) -> Step {
+    if let Step::Decided { events, .. } = &mut step {
+        events.retain(|event| match event {
+            Event::Endpoint(endpoint::Event::StatusChanged(change)) => change.new != Status::Offline,
+            _ => true,
+        });
+    }
+    step
+}
+
+#[cfg(test)]
+fn given_twice(step: Step, order: &Order) -> Step {
+    let Step::Refused(denial) = step else { return step };
+    let taken = matches!(denial.code.as_ref(), "name_taken" | "url_taken");
+    let event = match order.command.clone() {
+        Command::Endpoint(endpoint::Command::Register(settings)) if taken => {
+            settings.checked().map(|settings| endpoint::Event::Registered(Registered { settings: Box::new(settings) }))
+        }
+        Command::Endpoint(endpoint::Command::Change(settings)) if taken => {
+            settings.checked().map(|settings| endpoint::Event::Changed(Changed { settings: Box::new(settings) }))
+        }
+        _ => return Step::Refused(denial),
+    };
+    match event {
+        Ok(event) => Step::Decided { events: vec![Event::Endpoint(event)], effects: Vec::new() },
+        Err(_) => Step::Refused(denial),
+    }
 }

@@ -4,6 +4,7 @@ use super::agenda::{MILLI, SECOND};
 use super::host::{Parcel, tell};
 use super::invariants::{Checked, code, hold};
 use super::masters::lots;
+use super::recount::Lane;
 use super::terminals::symbol;
 use super::{Happening, World};
 use crate::journal::Fault;
@@ -15,7 +16,7 @@ use tidehelm_events::answer::{Answer, BodyHash};
 use tidehelm_events::copy::settings::{Mapping, Mode, Overrides, SyncMode, Volume, WindDown};
 use tidehelm_events::copy::stop::StopDegree;
 use tidehelm_events::desk::{self, Access, AccessDenied, SessionEnd, Settings, StrangerRefused};
-use tidehelm_events::id::{CommandId, CredentialId, Principal, Role, StreamId, UserName, Version};
+use tidehelm_events::id::{CommandId, CredentialId, EndpointId, Principal, Role, StreamId, UserName, Version};
 use tidehelm_events::money::{Factor, Money, Price};
 use tidehelm_events::reason::Reason;
 use tidehelm_events::time::{Span, Timestamp};
@@ -29,6 +30,10 @@ pub enum Sender {
     Beat { terminal: usize, epoch: u64, tag: u64 },
     /// A terminal that waits for its answer on its connection.
     Session { terminal: usize, tag: u64, epoch: u64, poll: bool },
+    /// The proxy of a server, which tells of requests.
+    Teller { process: u64, lane: Lane },
+    /// What a server's probe heard.
+    Prober { process: u64, endpoint: EndpointId },
     /// The desk itself.
     Desk,
 }
@@ -190,7 +195,8 @@ impl World {
 
     /// An answer leaves the desk.
     pub(super) fn answered(&mut self, sender: Sender, answer: Answer) -> Checked {
-        self.counts.replies += u64::from(sender != Sender::Desk);
+        let asked = matches!(sender, Sender::Caller(_) | Sender::Beat { .. } | Sender::Session { .. });
+        self.counts.replies += u64::from(asked);
         match sender {
             Sender::Desk => {}
             Sender::Caller(asked) => {
@@ -200,6 +206,8 @@ impl World {
                 }
             }
             Sender::Beat { .. } | Sender::Session { .. } => {}
+            Sender::Teller { process, lane } => return self.requests_taken(process, lane, &answer),
+            Sender::Prober { process, endpoint } => self.probe_told(process, endpoint),
         }
         Ok(())
     }
@@ -229,15 +237,23 @@ impl World {
             self.session_fault((number, terminal, tag), fault);
         }
         self.counts.faults_told += u64::from(parcel.sender != Sender::Desk);
-        if let Sender::Caller(asked) = parcel.sender {
-            let soon = self.now + self.rng.between(50 * MILLI, 500 * MILLI);
-            let sent = self.asked[asked].sent;
-            self.agenda.plan(soon, Happening::Send { asked, sent });
+        match parcel.sender {
+            Sender::Caller(asked) => {
+                let soon = self.now + self.rng.between(50 * MILLI, 500 * MILLI);
+                let sent = self.asked[asked].sent;
+                self.agenda.plan(soon, Happening::Send { asked, sent });
+            }
+            Sender::Teller { process, lane } => self.requests_in_doubt(process, lane),
+            Sender::Prober { process, endpoint } => self.probe_told(process, endpoint),
+            Sender::Beat { .. } | Sender::Session { .. } | Sender::Desk => {}
         }
         Ok(())
     }
 
     fn wish(&mut self) -> (StreamId, Command) {
+        if self.rng.permille(200) {
+            return self.wish_about_endpoints();
+        }
         let to = match self.rng.below(10) {
             0..=2 => StreamId::Desk,
             3..=4 => StreamId::master(&self.a_master()),
@@ -250,7 +266,9 @@ impl World {
     pub(super) fn wish_for(&mut self, to: &StreamId) -> Command {
         match to {
             StreamId::Desk => Command::Desk(self.wish_for_desk()),
-            StreamId::Endpoint(_) | StreamId::Proxy | StreamId::Alerts => unreachable!("the world has none of these"),
+            StreamId::Endpoint(_) => self.wish_for_endpoint(),
+            StreamId::Proxy => self.wish_for_proxy(),
+            StreamId::Alerts => unreachable!("the world has no alerts"),
             StreamId::Account(Role::Master, _) => Command::Account(self.wish_for_master()),
             StreamId::Account(Role::Slave, _) => Command::Account(self.wish_for_slave()),
         }

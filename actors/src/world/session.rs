@@ -198,8 +198,15 @@ impl World {
     /// On one connection what was said first arrives first, and after what was lost nothing arrives.
     fn say_request(&mut self, terminal: usize, tag: u64) {
         let to = self.terminals[terminal].stream.clone();
+        // What a slave held when it was asked first may be older than the results that were taken since.
+        let again = |asking: &Asking| asking.what == What::Snapshot && asking.tries > 0;
+        let aged = self.terminals[terminal].line.asked.get(&tag).is_some_and(again);
+        let fresh = (aged && self.terminals[terminal].role() == Role::Slave).then(|| self.snapshot_of(terminal));
         let line = &mut self.terminals[terminal].line;
         let Some(asking) = line.asked.get_mut(&tag) else { return };
+        if let Some(fresh) = fresh {
+            asking.command = account::Command::Snapshot(Box::new(fresh));
+        }
         asking.tries += 1;
         let (Asking { what, epoch, command, sent_at, tries }, process) = (asking.clone(), line.process);
         let mut order = self.order(to, Command::Account(command), Principal::Terminal, None, None);

@@ -36,12 +36,16 @@ fn sixty_four_worlds_hold_every_invariant() {
     let Counts { commits, crashes_in_commit, in_doubt_written, refusals, repeats, debts_made_good, .. } = counts;
     let Counts { copies_begun, corrections, partial_closes, signals_repeated, orders_offered_again, .. } = counts;
     let Counts { terminal_crashes, stops, limits_hit, links_wound_down, copies_settled, by_hand, .. } = counts;
+    let Counts { probes, stale_probes, endpoint_status_changes, requests_acknowledged, .. } = counts;
+    let Counts { requests_told_again, requests_unheard, quiet_probes, .. } = counts;
     let Counts { fenced_writers, snapshots_used, bad_snapshots_ignored, went_offline, steps_adopted, .. } = counts;
     for done in [
         [commits, crashes_in_commit, in_doubt_written, refusals, repeats, debts_made_good].as_slice(),
         &[fenced_writers, snapshots_used, bad_snapshots_ignored, went_offline, steps_adopted],
         &[copies_begun, corrections, partial_closes, signals_repeated, orders_offered_again],
         &[terminal_crashes, stops, limits_hit, links_wound_down, copies_settled, by_hand],
+        &[probes, stale_probes, quiet_probes, endpoint_status_changes],
+        &[requests_acknowledged, requests_told_again, requests_unheard],
     ] {
         assert!(done.iter().all(|count| *count > 0), "something never happened: {counts:?}");
     }
@@ -81,7 +85,12 @@ fn every_mutant_of_orders_is_caught() {
 
 #[test]
 fn every_mutant_of_copies_is_caught() {
-    are_caught(&Mutant::ALL[25..]);
+    are_caught(&Mutant::ALL[25..30]);
+}
+
+#[test]
+fn every_mutant_of_endpoints_is_caught() {
+    are_caught(&Mutant::ALL[30..]);
 }
 
 #[test]
