@@ -139,6 +139,17 @@ impl Desk {
     }
 
     async fn cut(&mut self) -> Position {
+        let through = self.begin_cut().await;
+        self.end_cut(through).await;
+        through
+    }
+
+    async fn end_cut(&mut self, through: Position) {
+        while self.store.cut_piece(through).await.unwrap().is_some() {}
+    }
+
+    /// It is recorded, and nothing is removed yet.
+    async fn begin_cut(&mut self) -> Position {
         let reached = self.store.reader().checkpoint(Model::Requests).await.unwrap().unwrap().position;
         let limits = Limits { age: Span(0), bytes: 0, through: reached };
         let due = self.store.reader().due(self.now, limits).await.unwrap().unwrap();
@@ -151,7 +162,6 @@ impl Desk {
         let cut = TelemetryCut { through: due.through, base_hash: hash, events: due.events };
         self.tell(StreamId::Desk, Command::Desk(desk::Command::NoteCut(cut)));
         self.commit().await;
-        while self.store.cut_piece(due.through).await.unwrap().is_some() {}
         due.through
     }
 
@@ -244,6 +254,20 @@ async fn a_cut_takes_nothing_from_the_tables_and_a_rebuild_after_it_neither() {
     desk.store.clear(Model::RequestDays, Position(0)).await.unwrap();
     let tables = Tables::anew(&mut desk.store, Model::RequestDays).await.unwrap();
     desk.fill(tables).await;
+    desk.check().await;
+}
+
+#[tokio::test]
+async fn a_table_that_begins_anew_beside_a_cut_loses_nothing() {
+    let mut desk = Desk::open("2026-01-31T10:00:00Z").await;
+    desk.requests(200).await;
+    desk.follow().await;
+    desk.requests(100).await;
+    let through = desk.begin_cut().await;
+    let tables = Tables::anew(&mut desk.store, Model::Requests).await.unwrap();
+    desk.end_cut(through).await;
+    desk.fill(tables).await;
+    desk.follow().await;
     desk.check().await;
 }
 
