@@ -118,10 +118,11 @@ pub fn day(date: i64) -> String {
 
 /// The zone whose days are counted after a position, as the audit rows say, which are kept for ever.
 pub async fn zone_after(reader: &Reader, position: Position) -> Result<TradingDay, LogFault> {
+    let changed = Event::Endpoint(Of::ProxyChanged(ProxyChanged { settings: Box::default() }));
     let query = AuditQuery {
         before: Some(position.next()),
         stream: Some(StreamId::Proxy),
-        kind: Some("proxy_changed".into()),
+        kind: Some(changed.kind().name.into()),
         order: Order::NewestFirst,
         limit: 1,
         ..AuditQuery::default()

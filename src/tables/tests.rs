@@ -296,6 +296,10 @@ async fn a_day_ends_at_midnight_of_the_zone_that_holds_then() {
         desk.requests(20).await;
         desk.follow().await;
         desk.check().await;
+        // Also where the checkpoint comes after the change.
+        desk.requests(20).await;
+        desk.follow().await;
+        desk.check().await;
         let tables = Tables::anew(&mut desk.store, Model::RequestDays).await.unwrap();
         desk.fill(tables).await;
         desk.check().await;
