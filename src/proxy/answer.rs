@@ -262,7 +262,7 @@ async fn proxied(
     ticket.asks_for(&model);
     let sent = Sent { request, api, body: asked.meaning(&model), tokens: meter::of_request(&asked.body) };
     let mut tried: Vec<EndpointId> = Vec::new();
-    let mut failed: Option<Failed> = None;
+    let mut failed: Option<(Failed, Arc<Place>, bool)> = None;
     while tried.len() < TRIES {
         let known = proxy.table.get().having(&model).is_some();
         let find = |table: &super::Table| {
@@ -282,6 +282,10 @@ async fn proxied(
             (Err(_), Some(_)) => break,
             (Err(short), None) => return refused(ticket, &short_of(&model, known, short)).await,
         };
+        // Where nobody takes over it is told as the request's own end.
+        if let Some((problem, before, ejected)) = failed.take().filter(|it| it.0.http_status != Some(429)) {
+            proxy.note_failed_try(&before, problem.failure, &problem.why, ejected);
+        }
         tried.push(place.seat.id);
         ticket.goes_to(held);
         let last = tried.len() == TRIES;
@@ -297,17 +301,14 @@ async fn proxied(
                 let ejected = proxy.note(&place, false);
                 // It may have begun to work on it: who waited so long hears of it now.
                 let over = problem.outcome == Outcome::Timeout;
-                if !last && !over {
-                    proxy.note_failed_try(&place, problem.failure, &problem.why, ejected);
-                }
-                failed = Some(problem);
+                failed = Some((problem, place, ejected));
                 if over {
                     break;
                 }
             }
         }
     }
-    let Some(failed) = failed else { unreachable!("nobody was tried and nobody was missing") };
+    let Some((failed, ..)) = failed else { unreachable!("nobody was tried and nobody was missing") };
     ticket.end_and_wait(End::nothing(failed.outcome, failed.http_status)).await;
     failed.refusal().response()
 }

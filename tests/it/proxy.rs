@@ -246,10 +246,11 @@ fn what_cannot_be_served_is_refused_in_the_form_of_openai_and_counted() {
 
     upstream.go_down();
     assert_eq!(error(&post(&ask("llama-3", false).to_string()), 502), "upstream_error");
-    wait_until("it is offline", || {
-        post(&ask("llama-3", false).to_string());
-        scene.endpoint_now(&id)["status"] == "offline"
-    });
+    scene.counted(before + 10);
+    assert_eq!(scene.endpoint_now(&id)["status"], "error", "one failure is one failure");
+    assert_eq!(error(&post(&ask("llama-3", false).to_string()), 502), "upstream_error");
+    scene.counted(before + 11);
+    assert_eq!(scene.endpoint_now(&id)["status"], "offline", "two in a row are its threshold");
     let reply = wait_for("the proxy knows", || {
         Some(post(&ask("llama-3", false).to_string())).filter(|reply| reply.status != 502)
     });
