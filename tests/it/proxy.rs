@@ -424,6 +424,9 @@ fn what_fails_before_the_first_byte_is_made_good_elsewhere() {
     assert!(bad.counters().requests.load(Ordering::Relaxed) > 0, "it was tried");
     assert_eq!(scene.endpoint_now(&bad_id)["total"], 0, "each request is told once, where it ended");
     assert_eq!(scene.endpoint_now(&good_id)["total"], 42);
+    let noted = scene.admin.events("endpoint_probed");
+    let busy = noted.iter().filter(|event| event["payload"].to_string().contains("busy")).count();
+    assert_eq!(busy, 0, "who is busy did not fail");
     let error = scene.endpoint_now(&bad_id)["last_error"].clone();
     assert!(
         error["detail"].as_str().unwrap_or_default().starts_with("a request"),
