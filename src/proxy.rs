@@ -210,14 +210,24 @@ impl Proxy {
         }
         let waiting = self.queue.enter(ids(&places), self.settings.queue_max).ok_or(Short::QueueFull)?;
         let in_turn = async {
+            let mut called = false;
+            // It looks before it waits: somebody may have left before it stood in the queue.
             loop {
-                waiting.turn(PEEK_EVERY).await;
                 let places = find(&self.table.get());
-                match self.choose(&places.iter().collect::<Vec<_>>()) {
-                    Ok(chosen) => return Ok(chosen),
-                    Err(NoChoice::AllOffline) => return Err(Short::Offline),
-                    Err(NoChoice::AllBusy) => waiting.again(ids(&places)),
+                let may_take = called || waiting.is_first(&ids(&places));
+                match may_take {
+                    true => match self.choose(&places.iter().collect::<Vec<_>>()) {
+                        Ok(chosen) => {
+                            waiting.served();
+                            return Ok(chosen);
+                        }
+                        Err(NoChoice::AllOffline) => return Err(Short::Offline),
+                        Err(NoChoice::AllBusy) => waiting.again(ids(&places)),
+                    },
+                    false if places.iter().any(|place| place.status.serves()) => {}
+                    false => return Err(Short::Offline),
                 }
+                called = waiting.turn(PEEK_EVERY).await;
             }
         };
         tokio::time::timeout(self.settings.queue_wait.into(), in_turn).await.unwrap_or(Err(Short::TooLong))
