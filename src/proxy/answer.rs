@@ -7,6 +7,7 @@ use super::refusal::Refusal;
 use super::table::Place;
 use super::ticket::{End, Ticket};
 use super::{Proxy, Short};
+use crate::ambient::stopwatch;
 use crate::http::App;
 use crate::http::auth;
 use crate::keys::Kind;
@@ -31,6 +32,8 @@ const TRIES: usize = 2;
 /// The body of a request that comes slower is given up.
 const BODY_WITHIN: Duration = Duration::from_secs(60);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// A connection that had ended already breaks within this.
+const STALE_WITHIN: Duration = Duration::from_secs(1);
 /// Answers in one piece up to this size are passed on when they are there whole: until then another endpoint can take over.
 const WHOLE_MAX: usize = 1 << 20;
 /// A stream may take so many times what an answer in one piece may.
@@ -417,13 +420,13 @@ async fn attempt(place: &Arc<Place>, sent: &Sent<'_>, ticket: &mut Ticket, spare
 }
 
 /// Sends the request and hears the beginning of the answer. A connection that waited may have ended without our knowing: then
-/// a new one is made, once.
+/// a new one is made, once. One that breaks later was good, and the upstream may have begun to work.
 async fn exchange(place: &Place, head: &[u8], body: &[u8]) -> Result<(Line, Head), Fault> {
     if let Some(mut line) = pool::take(place.seat.id, &place.target) {
-        let sent = line.send(head, body).await;
+        let (began, sent) = (stopwatch(), line.send(head, body).await);
         match line.head().await {
             Ok(answer) => return Ok((line, answer)),
-            Err(Fault::Broken(_)) if sent.is_err() || line.is_untouched() => {}
+            Err(Fault::Broken(_)) if began.elapsed() < STALE_WITHIN && (sent.is_err() || line.is_untouched()) => {}
             Err(fault) => return Err(fault),
         }
     }
