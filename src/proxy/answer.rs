@@ -34,6 +34,8 @@ const BODY_WITHIN: Duration = Duration::from_secs(60);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A connection that had ended already breaks within this.
 const STALE_WITHIN: Duration = Duration::from_secs(1);
+/// What may pass between the end mark of a stream and its end.
+const END_WITHIN: Duration = Duration::from_secs(1);
 /// Answers in one piece up to this size are passed on when they are there whole: until then another endpoint can take over.
 const WHOLE_MAX: usize = 1 << 20;
 /// A stream may take so many times what an answer in one piece may.
@@ -546,6 +548,8 @@ struct Flow {
     /// What waits for the log.
     held: BytesMut,
     deadline: tokio::time::Instant,
+    /// When the end mark came.
+    ended_at: Option<tokio::time::Instant>,
 }
 
 enum Count {
@@ -574,7 +578,20 @@ impl Flow {
         let count = if events { Count::Events(Meter::default()) } else { Count::Tail(Tail::default()) };
         let deadline = tokio::time::Instant::now() + place.timeout() * STREAM_TIMES;
         let (ticket, first, line) = (Some(ticket), Some(first).filter(|it| !it.is_empty()), Some(line));
-        Flow { place, status, ticket, asked, first, line, body, keep, count, held: BytesMut::new(), deadline }
+        Flow {
+            place,
+            status,
+            ticket,
+            asked,
+            first,
+            line,
+            body,
+            keep,
+            count,
+            held: BytesMut::new(),
+            deadline,
+            ended_at: None,
+        }
     }
 
     fn pieces(self) -> impl Stream<Item = Result<Bytes, Cut>> {
@@ -595,18 +612,18 @@ impl Flow {
                     self.count(&piece);
                     let over = self.body == Body::Done;
                     if durable && (over || self.has_ended()) {
-                        if self.held.len() + piece.len() > REST_MAX {
-                            return self.cut(Outcome::UpstreamError);
-                        }
                         self.held.extend_from_slice(&piece);
-                        if !over {
+                        if !over && self.held.len() <= REST_MAX {
                             continue;
                         }
+                        self.line = self.line.take().filter(|_| over);
                     } else {
                         return Some(Ok(piece));
                     }
                 }
                 Ok(Ok(None)) => {}
+                // All was said: only the line does not end as it should.
+                Ok(Err(_)) | Err(_) if self.ended_at.is_some() => self.line = None,
                 Ok(Err(_)) => return self.cut(Outcome::UpstreamError),
                 Err(_) => return self.cut(Outcome::Timeout),
             }
@@ -617,7 +634,10 @@ impl Flow {
     }
 
     async fn next(&mut self) -> Result<Result<Option<Bytes>, Fault>, tokio::time::error::Elapsed> {
-        let until = self.deadline.min(tokio::time::Instant::now() + self.place.timeout());
+        let until = match self.ended_at {
+            Some(ended_at) => ended_at + END_WITHIN,
+            None => self.deadline.min(tokio::time::Instant::now() + self.place.timeout()),
+        };
         match &mut self.line {
             Some(line) => tokio::time::timeout_at(until, line.next(&mut self.body)).await,
             None => Ok(Ok(None)),
@@ -629,9 +649,12 @@ impl Flow {
             Count::Events(meter) => meter.take(piece),
             Count::Tail(tail) => tail.take(piece),
         }
-        let tokens = self.tokens();
+        let (tokens, whole) = (self.tokens(), self.is_good());
+        if self.has_ended() {
+            self.ended_at.get_or_insert_with(tokio::time::Instant::now);
+        }
         if let Some(ticket) = &mut self.ticket {
-            ticket.so_far(self.status, tokens);
+            ticket.so_far(self.status, tokens, whole);
         }
     }
 
@@ -644,6 +667,12 @@ impl Flow {
 
     fn has_ended(&self) -> bool {
         matches!(&self.count, Count::Events(meter) if meter.has_ended())
+    }
+
+    /// A stream that came to its end mark, and is a success.
+    fn is_good(&self) -> bool {
+        let whole = matches!(&self.count, Count::Events(meter) if meter.has_ended() && meter.is_whole());
+        whole && (200..=299).contains(&self.status)
     }
 
     /// The upstream has said all.
