@@ -602,6 +602,10 @@ impl Flow {
     async fn step(&mut self) -> Option<Result<Bytes, Cut>> {
         loop {
             let ticket = self.ticket.as_ref()?;
+            // Also where data never ends, and where the client takes it slowly.
+            if self.body != Body::Done && self.ended_at.is_none() && tokio::time::Instant::now() >= self.deadline {
+                return self.cut(Outcome::Timeout);
+            }
             let durable = ticket.proxy().settings.durable_answers;
             let next = match self.first.take() {
                 Some(first) => Ok(Ok(Some(first))),
