@@ -36,7 +36,7 @@ use tidehelm_actors::desk::Host;
 use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
 use tidehelm_events::endpoint::routing::{Chance, NoChoice, Outliers, choose};
-use tidehelm_events::endpoint::{self, Failure, ProbeOutcome};
+use tidehelm_events::endpoint::{self, Failure};
 use tidehelm_events::id::{CredentialId, EndpointId, Principal, StreamId};
 use tidehelm_events::time::{Span, Timestamp};
 use uuid::Uuid;
@@ -210,14 +210,24 @@ impl Proxy {
         }
         let waiting = self.queue.enter(ids(&places), self.settings.queue_max).ok_or(Short::QueueFull)?;
         let in_turn = async {
+            let mut called = false;
+            // It looks before it waits: somebody may have left before it stood in the queue.
             loop {
-                waiting.turn(PEEK_EVERY).await;
                 let places = find(&self.table.get());
-                match self.choose(&places.iter().collect::<Vec<_>>()) {
-                    Ok(chosen) => return Ok(chosen),
-                    Err(NoChoice::AllOffline) => return Err(Short::Offline),
-                    Err(NoChoice::AllBusy) => waiting.again(ids(&places)),
+                let may_take = called || waiting.is_first(&ids(&places));
+                match may_take {
+                    true => match self.choose(&places.iter().collect::<Vec<_>>()) {
+                        Ok(chosen) => {
+                            waiting.served();
+                            return Ok(chosen);
+                        }
+                        Err(NoChoice::AllOffline) => return Err(Short::Offline),
+                        Err(NoChoice::AllBusy) => waiting.again(ids(&places)),
+                    },
+                    false if places.iter().any(|place| place.status.serves()) => {}
+                    false => return Err(Short::Offline),
                 }
+                called = waiting.turn(PEEK_EVERY).await;
             }
         };
         tokio::time::timeout(self.settings.queue_wait.into(), in_turn).await.unwrap_or(Err(Short::TooLong))
@@ -244,8 +254,8 @@ impl Proxy {
         ejected
     }
 
-    /// Tells the desk of a try that failed and was made good elsewhere: it says as much of the endpoint as a failed probe does,
-    /// and the request itself is told only once, where it ended.
+    /// Tells the desk of a try that failed and was made good elsewhere: it counts as a request that failed there, and
+    /// the request itself is told only once, where it ended.
     fn note_failed_try(&self, place: &Place, failure: Failure, detail: &str, ejected: bool) {
         let (now, threshold) = (self.clock.now(), place.settings.failure_threshold);
         // Who gets no requests any more says nothing more either: one that did nothing but fail goes offline at once.
@@ -259,9 +269,9 @@ impl Proxy {
     }
 
     fn tell_failed_try(&self, place: &Place, failure: Failure, detail: &str, now: Timestamp) {
-        let outcome = ProbeOutcome::Failed { failure, detail: format!("a request: {detail}") };
+        let detail = format!("a request: {detail}");
         let jitter = u16::from_le_bytes(ambient::random()) % 1000;
-        let command = endpoint::Command::TakeProbe { outcome, found: None, revision: place.revision, jitter };
+        let command = endpoint::Command::NoteFailedTry { failure, detail, revision: place.revision, jitter };
         let to = StreamId::Endpoint(place.seat.id);
         // It is a hint: the next failure or probe says the same.
         let _ = self.host.tell(Order::once(to, Principal::Desk, Command::Endpoint(command), now));

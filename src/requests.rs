@@ -44,13 +44,21 @@ pub struct RequestView {
 }
 
 /// The names of endpoints by their ids, removed ones included as far as they are known.
-pub type Names = Arc<BTreeMap<String, String>>;
+pub type Names = Arc<BTreeMap<String, Named>>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    pub name: String,
+    /// It was removed: another one may be called so by now.
+    pub removed: bool,
+}
 
 pub fn names(fold: &Fold) -> Names {
-    let gone = fold.views.endpoints.removed().map(|(id, gone)| (id.to_string(), gone.name.clone()));
+    let gone = fold.views.endpoints.removed();
+    let gone = gone.map(|(id, gone)| (id.to_string(), Named { name: gone.name.clone(), removed: true }));
     let there = fold.truth.endpoints().filter_map(|endpoint| {
         let settings = endpoint.settings.as_ref()?;
-        Some((endpoint.id.to_string(), settings.name.clone()))
+        Some((endpoint.id.to_string(), Named { name: settings.name.clone(), removed: !endpoint.is_there() }))
     });
     Arc::new(gone.chain(there).collect())
 }
@@ -58,7 +66,7 @@ pub fn names(fold: &Fold) -> Names {
 impl RequestView {
     pub fn of(row: RequestRow, names: &Names) -> Self {
         let millis = |micros: i64| micros as f64 / 1e3;
-        let endpoint_name = row.endpoint_id.as_ref().and_then(|id| names.get(id)).cloned();
+        let endpoint_name = row.endpoint_id.as_ref().and_then(|id| names.get(id)).map(|it| it.name.clone());
         RequestView {
             position: row.position,
             at: row.at_us,

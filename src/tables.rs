@@ -221,21 +221,30 @@ pub async fn forget(app: Data, mut store: Store) {
 async fn forget_old(app: &Data, store: &mut Store) -> Result<(), LogFault> {
     let (keep, now, reader) = (&app.config.retention, app.clock.now(), store.reader());
     let age = |millis: u64| Span::millis(i64::try_from(millis).unwrap_or(i64::MAX));
-    let by_age = reader.requests_before(now - age(keep.requests_age.get())).await?;
-    let by_count = reader.requests_beyond(keep.requests_max).await?;
-    if let Some(through) = by_age.max(by_count) {
-        let (began, mut gone) = (ambient::stopwatch(), 0);
-        loop {
-            match store.forget_requests(through).await? {
-                0 => break,
-                some => gone += some,
-            }
-            tokio::time::sleep(BREATH).await;
-        }
-        let millis = began.elapsed().as_millis() as u64;
-        tracing::info!(through = through.0, rows = gone, millis, "old requests were removed from their table");
+    // By age first: however long it takes to find out how many there are, or if that fails, what is old goes.
+    if let Some(through) = reader.requests_before(now - age(keep.requests_age.get())).await? {
+        forget_requests(store, through).await?;
+    }
+    if let Some(through) = reader.requests_beyond(keep.requests_max).await? {
+        forget_requests(store, through).await?;
     }
     let oldest = TradingDay::default().date(now - age(keep.request_days_age.get()));
     store.forget_days(&day(oldest)).await?;
+    Ok(())
+}
+
+async fn forget_requests(store: &mut Store, through: Position) -> Result<(), LogFault> {
+    let (began, mut gone) = (ambient::stopwatch(), 0);
+    loop {
+        match store.forget_requests(through).await? {
+            0 => break,
+            some => gone += some,
+        }
+        tokio::time::sleep(BREATH).await;
+    }
+    if gone > 0 {
+        let millis = began.elapsed().as_millis() as u64;
+        tracing::info!(through = through.0, rows = gone, millis, "old requests were removed from their table");
+    }
     Ok(())
 }

@@ -7,6 +7,7 @@ use super::refusal::Refusal;
 use super::table::Place;
 use super::ticket::{End, Ticket};
 use super::{Proxy, Short};
+use crate::ambient::stopwatch;
 use crate::http::App;
 use crate::http::auth;
 use crate::keys::Kind;
@@ -31,6 +32,10 @@ const TRIES: usize = 2;
 /// The body of a request that comes slower is given up.
 const BODY_WITHIN: Duration = Duration::from_secs(60);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// A connection that had ended already breaks within this.
+const STALE_WITHIN: Duration = Duration::from_secs(1);
+/// What may pass between the end mark of a stream and its end.
+const END_WITHIN: Duration = Duration::from_secs(1);
 /// Answers in one piece up to this size are passed on when they are there whole: until then another endpoint can take over.
 const WHOLE_MAX: usize = 1 << 20;
 /// A stream may take so many times what an answer in one piece may.
@@ -262,7 +267,7 @@ async fn proxied(
     ticket.asks_for(&model);
     let sent = Sent { request, api, body: asked.meaning(&model), tokens: meter::of_request(&asked.body) };
     let mut tried: Vec<EndpointId> = Vec::new();
-    let mut failed: Option<Failed> = None;
+    let mut failed: Option<(Failed, Arc<Place>, bool)> = None;
     while tried.len() < TRIES {
         let known = proxy.table.get().having(&model).is_some();
         let find = |table: &super::Table| {
@@ -282,6 +287,10 @@ async fn proxied(
             (Err(_), Some(_)) => break,
             (Err(short), None) => return refused(ticket, &short_of(&model, known, short)).await,
         };
+        // Where nobody takes over it is told as the request's own end.
+        if let Some((problem, before, ejected)) = failed.take().filter(|it| it.0.http_status != Some(429)) {
+            proxy.note_failed_try(&before, problem.failure, &problem.why, ejected);
+        }
         tried.push(place.seat.id);
         ticket.goes_to(held);
         let last = tried.len() == TRIES;
@@ -297,17 +306,14 @@ async fn proxied(
                 let ejected = proxy.note(&place, false);
                 // It may have begun to work on it: who waited so long hears of it now.
                 let over = problem.outcome == Outcome::Timeout;
-                if !last && !over {
-                    proxy.note_failed_try(&place, problem.failure, &problem.why, ejected);
-                }
-                failed = Some(problem);
+                failed = Some((problem, place, ejected));
                 if over {
                     break;
                 }
             }
         }
     }
-    let Some(failed) = failed else { unreachable!("nobody was tried and nobody was missing") };
+    let Some((failed, ..)) = failed else { unreachable!("nobody was tried and nobody was missing") };
     ticket.end_and_wait(End::nothing(failed.outcome, failed.http_status)).await;
     failed.refusal().response()
 }
@@ -416,13 +422,13 @@ async fn attempt(place: &Arc<Place>, sent: &Sent<'_>, ticket: &mut Ticket, spare
 }
 
 /// Sends the request and hears the beginning of the answer. A connection that waited may have ended without our knowing: then
-/// a new one is made, once.
+/// a new one is made, once. One that breaks later was good, and the upstream may have begun to work.
 async fn exchange(place: &Place, head: &[u8], body: &[u8]) -> Result<(Line, Head), Fault> {
     if let Some(mut line) = pool::take(place.seat.id, &place.target) {
-        let sent = line.send(head, body).await;
+        let (began, sent) = (stopwatch(), line.send(head, body).await);
         match line.head().await {
             Ok(answer) => return Ok((line, answer)),
-            Err(Fault::Broken(_)) if sent.is_err() || line.is_untouched() => {}
+            Err(Fault::Broken(_)) if began.elapsed() < STALE_WITHIN && (sent.is_err() || line.is_untouched()) => {}
             Err(fault) => return Err(fault),
         }
     }
@@ -542,6 +548,8 @@ struct Flow {
     /// What waits for the log.
     held: BytesMut,
     deadline: tokio::time::Instant,
+    /// When the end mark came.
+    ended_at: Option<tokio::time::Instant>,
 }
 
 enum Count {
@@ -570,7 +578,20 @@ impl Flow {
         let count = if events { Count::Events(Meter::default()) } else { Count::Tail(Tail::default()) };
         let deadline = tokio::time::Instant::now() + place.timeout() * STREAM_TIMES;
         let (ticket, first, line) = (Some(ticket), Some(first).filter(|it| !it.is_empty()), Some(line));
-        Flow { place, status, ticket, asked, first, line, body, keep, count, held: BytesMut::new(), deadline }
+        Flow {
+            place,
+            status,
+            ticket,
+            asked,
+            first,
+            line,
+            body,
+            keep,
+            count,
+            held: BytesMut::new(),
+            deadline,
+            ended_at: None,
+        }
     }
 
     fn pieces(self) -> impl Stream<Item = Result<Bytes, Cut>> {
@@ -581,6 +602,10 @@ impl Flow {
     async fn step(&mut self) -> Option<Result<Bytes, Cut>> {
         loop {
             let ticket = self.ticket.as_ref()?;
+            // Also where data never ends, and where the client takes it slowly.
+            if self.body != Body::Done && self.ended_at.is_none() && tokio::time::Instant::now() >= self.deadline {
+                return self.cut(Outcome::Timeout);
+            }
             let durable = ticket.proxy().settings.durable_answers;
             let next = match self.first.take() {
                 Some(first) => Ok(Ok(Some(first))),
@@ -591,18 +616,18 @@ impl Flow {
                     self.count(&piece);
                     let over = self.body == Body::Done;
                     if durable && (over || self.has_ended()) {
-                        if self.held.len() + piece.len() > REST_MAX {
-                            return self.cut(Outcome::UpstreamError);
-                        }
                         self.held.extend_from_slice(&piece);
-                        if !over {
+                        if !over && self.held.len() <= REST_MAX {
                             continue;
                         }
+                        self.line = self.line.take().filter(|_| over);
                     } else {
                         return Some(Ok(piece));
                     }
                 }
                 Ok(Ok(None)) => {}
+                // All was said: only the line does not end as it should.
+                Ok(Err(_)) | Err(_) if self.ended_at.is_some() => self.line = None,
                 Ok(Err(_)) => return self.cut(Outcome::UpstreamError),
                 Err(_) => return self.cut(Outcome::Timeout),
             }
@@ -613,7 +638,10 @@ impl Flow {
     }
 
     async fn next(&mut self) -> Result<Result<Option<Bytes>, Fault>, tokio::time::error::Elapsed> {
-        let until = self.deadline.min(tokio::time::Instant::now() + self.place.timeout());
+        let until = match self.ended_at {
+            Some(ended_at) => ended_at + END_WITHIN,
+            None => self.deadline.min(tokio::time::Instant::now() + self.place.timeout()),
+        };
         match &mut self.line {
             Some(line) => tokio::time::timeout_at(until, line.next(&mut self.body)).await,
             None => Ok(Ok(None)),
@@ -625,9 +653,12 @@ impl Flow {
             Count::Events(meter) => meter.take(piece),
             Count::Tail(tail) => tail.take(piece),
         }
-        let tokens = self.tokens();
+        let (tokens, whole) = (self.tokens(), self.is_good());
+        if self.has_ended() {
+            self.ended_at.get_or_insert_with(tokio::time::Instant::now);
+        }
         if let Some(ticket) = &mut self.ticket {
-            ticket.so_far(self.status, tokens);
+            ticket.so_far(self.status, tokens, whole);
         }
     }
 
@@ -640,6 +671,12 @@ impl Flow {
 
     fn has_ended(&self) -> bool {
         matches!(&self.count, Count::Events(meter) if meter.has_ended())
+    }
+
+    /// A stream that came to its end mark, and is a success.
+    fn is_good(&self) -> bool {
+        let whole = matches!(&self.count, Count::Events(meter) if meter.has_ended() && meter.is_whole());
+        whole && (200..=299).contains(&self.status)
     }
 
     /// The upstream has said all.

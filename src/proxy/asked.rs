@@ -3,9 +3,10 @@
 use super::meter;
 use super::refusal::Refusal;
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 use tidehelm_events::endpoint::{Api, Capability, Settings};
 
@@ -44,12 +45,42 @@ pub struct Asked {
     tools: bool,
 }
 
-#[derive(Deserialize)]
+/// What we look at. `model` may stand there once, whatever its letters: an upstream may take one of two for the other.
+#[derive(Default)]
 struct Fields<'a> {
-    #[serde(borrow)]
     model: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tools: Option<&'a RawValue>,
+    tools: bool,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            match &*name {
+                "model" if fields.model.is_none() => fields.model = Some(map.next_value()?),
+                other if other.eq_ignore_ascii_case("model") => {
+                    return Err(A::Error::custom("it has to name one `model`, in small letters"));
+                }
+                "tools" => fields.tools |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
+                _ => _ = map.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(fields)
+    }
 }
 
 impl Asked {
@@ -71,7 +102,7 @@ impl Asked {
         };
         let from = raw.get().as_ptr() as usize - body.as_ptr() as usize;
         let (at, model) = (from..from + raw.get().len(), model.into_owned());
-        let tools = fields.tools.is_some();
+        let tools = fields.tools;
         Ok(Asked { model, at, tools, body })
     }
 
@@ -135,6 +166,10 @@ mod tests {
             (r#"{"model":7}"#, "model_missing"),
             (r#"{"model":null}"#, "model_missing"),
             (r#"{"model":"a","model":"b"}"#, "invalid_body"),
+            (r#"{"model":"a","Model":"b"}"#, "invalid_body"),
+            (r#"{"MODEL":"b","model":"a"}"#, "invalid_body"),
+            (r#"{"model":"a","mod\u0065l":"b"}"#, "invalid_body"),
+            (r#"{"model":null,"model":"b"}"#, "invalid_body"),
             (r#"{"model":"a"} x"#, "invalid_body"),
             (r#"{"model":"a""#, "invalid_body"),
             ("{\"model\":\"a\\u0007\"}", "model_missing"),

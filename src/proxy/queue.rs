@@ -1,6 +1,6 @@
 //! Who waits for an endpoint that has room: first come, first served, among those who can use the room.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +18,8 @@ struct Waiters {
     next: u64,
     /// Those who were not called yet.
     list: VecDeque<Waiter>,
+    /// Who was called for which endpoint, and has not taken it yet.
+    called: BTreeMap<u64, EndpointId>,
 }
 
 struct Waiter {
@@ -68,23 +70,42 @@ impl Queue {
         if self.len() == 0 {
             return;
         }
-        let mut waiters = self.waiters();
-        let first = waiters.list.iter().position(|waiter| waiter.wants.contains(&endpoint));
-        if let Some(waiter) = first.and_then(|first| waiters.list.remove(first)) {
+        self.waiters().call(endpoint);
+    }
+}
+
+impl Waiters {
+    fn call(&mut self, endpoint: EndpointId) {
+        let first = self.list.iter().position(|waiter| waiter.wants.contains(&endpoint));
+        if let Some(waiter) = first.and_then(|first| self.list.remove(first)) {
+            self.called.insert(waiter.number, endpoint);
             waiter.call.notify_one();
         }
     }
 }
 
 impl Waiting<'_> {
-    /// Comes back when it was called, or after a while.
-    pub async fn turn(&self, peek_every: Duration) {
-        let _ = tokio::time::timeout(peek_every, self.call.notified()).await;
+    /// Comes back when it was called, or after a while: true if it was called.
+    pub async fn turn(&self, peek_every: Duration) -> bool {
+        tokio::time::timeout(peek_every, self.call.notified()).await.is_ok()
+    }
+
+    /// Nobody who came before waits for one of these.
+    pub fn is_first(&self, wants: &[EndpointId]) -> bool {
+        let waiters = self.queue.waiters();
+        let before = waiters.list.iter().take_while(|waiter| waiter.number < self.number);
+        before.flat_map(|waiter| &waiter.wants).all(|id| !wants.contains(id))
+    }
+
+    /// It has an endpoint: it needs no call any more.
+    pub fn served(&self) {
+        self.queue.waiters().called.remove(&self.number);
     }
 
     /// There was nothing for it: it waits again, where it stood.
     pub fn again(&self, wants: Vec<EndpointId>) {
         let mut waiters = self.queue.waiters();
+        waiters.called.remove(&self.number);
         waiters.list.retain(|waiter| waiter.number != self.number);
         let at = waiters.list.partition_point(|waiter| waiter.number < self.number);
         waiters.list.insert(at, Waiter { number: self.number, wants, call: self.call.clone() });
@@ -92,8 +113,14 @@ impl Waiting<'_> {
 }
 
 impl Drop for Waiting<'_> {
+    /// A call that it did not use goes to the next one.
     fn drop(&mut self) {
-        self.queue.waiters().list.retain(|waiter| waiter.number != self.number);
+        let mut waiters = self.queue.waiters();
+        waiters.list.retain(|waiter| waiter.number != self.number);
+        if let Some(endpoint) = waiters.called.remove(&self.number) {
+            waiters.call(endpoint);
+        }
+        drop(waiters);
         self.queue.length.fetch_sub(1, Ordering::AcqRel);
     }
 }
@@ -130,5 +157,22 @@ mod tests {
         assert!(other.turn(AT_ONCE).now_or_never().is_some());
         drop(other);
         assert_eq!((queue.len(), queue.waiters().list.len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_not_used_goes_to_the_next_one() {
+        let queue = Queue::default();
+        let enter = || queue.enter(vec![id(1)], 9).unwrap();
+        let (left, next, last) = (enter(), enter(), enter());
+        assert!(left.is_first(&[id(1)]) && !next.is_first(&[id(1)]) && next.is_first(&[id(2)]));
+        queue.freed(id(1));
+        drop(left);
+        assert_eq!(next.turn(AT_ONCE).now_or_never(), Some(true));
+        next.served();
+        drop(next);
+        assert_eq!(last.turn(AT_ONCE).now_or_never(), None, "it was used");
+        assert!(last.is_first(&[id(1)]));
+        drop(last);
+        assert_eq!((queue.len(), queue.waiters().called.len()), (0, 0));
     }
 }

@@ -23,6 +23,8 @@ pub struct Ticket {
     pub held: Option<Held>,
     /// A part of the answer may be with the client.
     pub answering: bool,
+    /// The end mark of a good stream came: it is a success, whoever leaves now.
+    whole: bool,
 }
 
 /// How it ended, as the upstream or the proxy said.
@@ -57,7 +59,17 @@ impl Ticket {
             key: None,
         };
         let (started, turn) = (stopwatch(), Some(turn));
-        Ticket { proxy, turn, started, finished, endpoint: None, admitted: None, held: None, answering: false }
+        Ticket {
+            proxy,
+            turn,
+            started,
+            finished,
+            endpoint: None,
+            admitted: None,
+            held: None,
+            answering: false,
+            whole: false,
+        }
     }
 
     pub fn proxy(&self) -> &Arc<Proxy> {
@@ -127,11 +139,12 @@ impl Drop for Ticket {
             return;
         }
         let ours = self.proxy.stopping.load(Ordering::Acquire);
-        let outcome = if ours { Outcome::Refused } else { Outcome::ClientGone };
-        let ending = match (self.answering, ours) {
-            (false, _) => Ending::Nothing,
-            (true, true) => Ending::StreamCut,
-            (true, false) => Ending::StreamLeft,
+        let (outcome, ending) = match (self.whole, self.answering, ours) {
+            (true, ..) => (Outcome::Success, Ending::StreamEnded),
+            (false, false, true) => (Outcome::Refused, Ending::Nothing),
+            (false, false, false) => (Outcome::ClientGone, Ending::Nothing),
+            (false, true, true) => (Outcome::Refused, Ending::StreamCut),
+            (false, true, false) => (Outcome::ClientGone, Ending::StreamLeft),
         };
         let status = self.finished.http_status;
         self.told(End { outcome, http_status: status, tokens: self.finished.tokens, ending }, false);
@@ -140,7 +153,8 @@ impl Drop for Ticket {
 
 impl Ticket {
     /// What the answer comes to so far: told where the client goes away now.
-    pub fn so_far(&mut self, http_status: u16, tokens: Tokens) {
+    pub fn so_far(&mut self, http_status: u16, tokens: Tokens, whole: bool) {
+        self.whole = whole;
         (self.finished.http_status, self.finished.tokens) = (Some(http_status), tokens);
     }
 }

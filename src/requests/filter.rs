@@ -134,7 +134,9 @@ fn whose(text: &str, names: &Names) -> Result<Whose, FilterError> {
     if let Ok(id) = Uuid::try_parse(text) {
         return Ok(Whose::Endpoint(EndpointId(id)));
     }
-    let by_name = names.iter().find(|(_, name)| name.to_lowercase() == text.to_lowercase());
+    // The one that is there before one that was removed.
+    let called = names.iter().filter(|(_, named)| named.name.to_lowercase() == text.to_lowercase());
+    let by_name = called.min_by_key(|(_, named)| named.removed);
     let id = by_name.and_then(|(id, _)| Uuid::try_parse(id).ok());
     let unknown =
         || wrong("endpoint", format!("no endpoint is called `{}`; name one, or its id, or `none`", shortened(text)));
@@ -180,12 +182,14 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::requests::Named;
     use std::sync::Arc;
 
     #[test]
     fn words_say_what_is_meant_and_nonsense_names_its_field() {
         let id = Uuid::from_u128(7);
-        let names: Names = Arc::new([(id.to_string(), "GPU box".to_string())].into());
+        let named = |id: Uuid, removed| (id.to_string(), Named { name: "GPU box".into(), removed });
+        let names: Names = Arc::new([named(Uuid::from_u128(3), true), named(id, false)].into());
         let filter = |set: fn(&mut Filter)| {
             let mut filter = Filter::default();
             set(&mut filter);

@@ -593,6 +593,13 @@ async fn requests_before(connection: &mut Connection, time: Timestamp) -> sqlx::
 }
 
 async fn requests_beyond(connection: &mut Connection, count: u64) -> sqlx::Result<Option<Position>> {
+    // No more rows than positions: counting them would walk over each of them.
+    let bounds = "SELECT (SELECT min(position) FROM requests), (SELECT max(position) FROM requests)";
+    let (first, last): (Option<i64>, Option<i64>) = sqlx::query_as(bounds).fetch_one(&mut *connection).await?;
+    let span = first.zip(last).map_or(0, |(first, last)| last.abs_diff(first) + 1);
+    if span <= count {
+        return Ok(None);
+    }
     let sql = "SELECT position FROM requests ORDER BY position DESC LIMIT 1 OFFSET $1";
     let found: Option<i64> = sqlx::query_scalar(sql).bind(rows::signed(count)).fetch_optional(connection).await?;
     Ok(found.map(|position| Position(position.unsigned_abs())))

@@ -37,7 +37,9 @@ impl Model {
     /// A table of another schema is filled anew.
     pub const fn schema(self) -> u16 {
         match self {
-            Model::StatusChanges | Model::Requests | Model::RequestDays => 1,
+            Model::StatusChanges | Model::Requests => 1,
+            // 1 counted in UTC after a restart, whatever the zone was.
+            Model::RequestDays => 2,
         }
     }
 

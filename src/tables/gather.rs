@@ -5,7 +5,9 @@ use crate::store::{AuditQuery, Order, Reader, StatusChange, Store};
 use std::collections::BTreeMap;
 use tidehelm_actors::port::LogFault;
 use tidehelm_events::account::protection::TradingDay;
-use tidehelm_events::endpoint::{Api, Event as Of, ProxySettings};
+use tidehelm_events::commit::Hash;
+use tidehelm_events::desk::{Event as Desk, TelemetryCut};
+use tidehelm_events::endpoint::{Api, Event as Of, ProxyChanged, ProxySettings};
 use tidehelm_events::envelope::Record;
 use tidehelm_events::event::Event;
 use tidehelm_events::id::{EndpointId, Position, StreamId};
@@ -116,10 +118,11 @@ pub fn day(date: i64) -> String {
 
 /// The zone whose days are counted after a position, as the audit rows say, which are kept for ever.
 pub async fn zone_after(reader: &Reader, position: Position) -> Result<TradingDay, LogFault> {
+    let changed = Event::Endpoint(Of::ProxyChanged(ProxyChanged { settings: Box::default() }));
     let query = AuditQuery {
         before: Some(position.next()),
         stream: Some(StreamId::Proxy),
-        kind: Some("proxy_changed".into()),
+        kind: Some(changed.kind().name.into()),
         order: Order::NewestFirst,
         limit: 1,
         ..AuditQuery::default()
@@ -144,7 +147,8 @@ pub async fn begin_anew(store: &mut Store, model: Model) -> Result<Position, Log
             Ok(Position(0))
         }
         Model::Requests => {
-            let through = reader.cut_through().await?;
+            // A cut that is recorded goes on meanwhile: what it is about to remove is in the table only.
+            let through = reader.cut_through().await?.max(recorded_cut(&reader).await?);
             store.clear(model, through).await?;
             Ok(through)
         }
@@ -159,6 +163,21 @@ pub async fn begin_anew(store: &mut Store, model: Model) -> Result<Position, Log
             Ok(base.position)
         }
     }
+}
+
+/// How far the newest cut goes that is recorded.
+async fn recorded_cut(reader: &Reader) -> Result<Position, LogFault> {
+    let cut = TelemetryCut { through: Position(0), base_hash: Hash::ZERO, events: 0 };
+    let cut = Event::Desk(Desk::TelemetryCut(cut));
+    let query = AuditQuery {
+        stream: Some(StreamId::Desk),
+        kind: Some(cut.kind().name.into()),
+        order: Order::NewestFirst,
+        limit: 1,
+        ..AuditQuery::default()
+    };
+    let rows = reader.audit(&query).await?;
+    Ok(rows.first().and_then(|row| row.payload["through"].as_u64()).map_or(Position(0), Position))
 }
 
 /// Every sum of a day that the read model in memory knows.

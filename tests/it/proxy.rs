@@ -246,10 +246,11 @@ fn what_cannot_be_served_is_refused_in_the_form_of_openai_and_counted() {
 
     upstream.go_down();
     assert_eq!(error(&post(&ask("llama-3", false).to_string()), 502), "upstream_error");
-    wait_until("it is offline", || {
-        post(&ask("llama-3", false).to_string());
-        scene.endpoint_now(&id)["status"] == "offline"
-    });
+    scene.counted(before + 10);
+    assert_eq!(scene.endpoint_now(&id)["status"], "error", "one failure is one failure");
+    assert_eq!(error(&post(&ask("llama-3", false).to_string()), 502), "upstream_error");
+    scene.counted(before + 11);
+    assert_eq!(scene.endpoint_now(&id)["status"], "offline", "two in a row are its threshold");
     let reply = wait_for("the proxy knows", || {
         Some(post(&ask("llama-3", false).to_string())).filter(|reply| reply.status != 502)
     });
@@ -423,11 +424,149 @@ fn what_fails_before_the_first_byte_is_made_good_elsewhere() {
     assert!(bad.counters().requests.load(Ordering::Relaxed) > 0, "it was tried");
     assert_eq!(scene.endpoint_now(&bad_id)["total"], 0, "each request is told once, where it ended");
     assert_eq!(scene.endpoint_now(&good_id)["total"], 42);
+    let noted = scene.admin.events("endpoint_probed");
+    let busy = noted.iter().filter(|event| event["payload"].to_string().contains("busy")).count();
+    assert_eq!(busy, 0, "who is busy did not fail");
     let error = scene.endpoint_now(&bad_id)["last_error"].clone();
     assert!(
         error["detail"].as_str().unwrap_or_default().starts_with("a request"),
         "the desk heard of the tries: {error}"
     );
+    scene.desk.stop();
+}
+
+/// An upstream that answers POST as it is told; lists of models as usual.
+fn scripted(post: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let post = Arc::new(post);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, post) = (stream.unwrap(), post.clone());
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().unwrap());
+                loop {
+                    let (mut head, mut length) = (String::new(), 0);
+                    while lines.read_line(&mut head).is_ok_and(|read| read > 2) {
+                        let last = head.lines().last().unwrap_or_default().to_lowercase();
+                        if let Some(told) = last.strip_prefix("content-length:") {
+                            length = told.trim().parse().unwrap();
+                        }
+                    }
+                    if head.is_empty() || lines.read_exact(&mut vec![0; length]).is_err() {
+                        return;
+                    }
+                    match head.starts_with("POST") {
+                        true => post(&mut stream),
+                        false => answer(&mut stream, r#"{"object":"list","data":[{"id":"llama-3"}]}"#),
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+fn answer(stream: &mut TcpStream, body: &str) {
+    let length = body.len();
+    let _ =
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}");
+}
+
+const EVENTS: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+fn chunk(text: &str) -> String {
+    format!("{:x}\r\n{text}\r\n", text.len())
+}
+
+#[test]
+fn a_stream_whose_end_mark_came_is_whole_though_the_upstream_never_ends_it() {
+    for durable in ["false", "true"] {
+        let temp = tempfile::tempdir().unwrap();
+        let scene = Scene::over(Launch::new(temp.path()).set("proxy.durable_answers", durable));
+        let url = scripted(|stream| {
+            let word = chunk("data: {\"choices\":[{\"delta\":{\"content\":\"ebb\"}}]}\n\n");
+            let _ = write!(stream, "{EVENTS}{word}{}", chunk("data: [DONE]\n\n"));
+        });
+        scene.endpoint("only", &url, json!({"kind": "openai_compatible"}));
+        let before = scene.settled();
+        let (total, success) = (before["total"].as_u64().unwrap(), before["success"].as_u64().unwrap());
+        let began = Instant::now();
+        let reply = scene.client.post(CHAT, &ask("llama-3", true));
+        assert!(reply.status == 200 && reply.text.ends_with("data: [DONE]\n\n"), "{}", reply.text);
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+        assert_eq!(scene.counted(total + 1)["success"], success + 1, "{durable}");
+        // A client that needs no more leaves.
+        let (token, body) = (scene.client.token.clone().unwrap(), ask("llama-3", true).to_string());
+        let mut socket = TcpStream::connect(scene.client.base.trim_start_matches("http://")).unwrap();
+        let length = body.len();
+        write!(socket, "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+        let mut lines = BufReader::new(socket.try_clone().unwrap());
+        let mut heard = String::new();
+        while !heard.contains("[DONE]") {
+            assert!(lines.read_line(&mut heard).unwrap() > 0, "{heard}");
+        }
+        drop((lines, socket));
+        let stats = scene.counted(total + 2);
+        assert_eq!((&stats["success"], &stats["outcomes"]["client_gone"]), (&json!(success + 2), &json!(0)));
+        scene.desk.stop();
+    }
+}
+
+#[test]
+fn a_stream_that_never_pauses_ends_at_its_time_too() {
+    let temp = tempfile::tempdir().unwrap();
+    let scene = Scene::new(temp.path());
+    let url = scripted(|stream| {
+        let word = chunk(&"data: {\"choices\":[{\"delta\":{\"content\":\"ebb\"}}]}\n\n".repeat(50));
+        let _ = write!(stream, "{EVENTS}");
+        while stream.write_all(word.as_bytes()).is_ok() {}
+    });
+    scene.endpoint("only", &url, json!({"kind": "openai_compatible", "inference_timeout_seconds": 1}));
+    let total = scene.settled()["total"].as_u64().unwrap();
+    let (token, body) = (scene.client.token.clone().unwrap(), ask("llama-3", true).to_string());
+    let mut socket = TcpStream::connect(scene.client.base.trim_start_matches("http://")).unwrap();
+    let length = body.len();
+    write!(socket, "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+    let (began, mut room) = (Instant::now(), vec![0; 1 << 16]);
+    while socket.read(&mut room).is_ok_and(|read| read > 0) {
+        assert!(began.elapsed() < Duration::from_secs(25), "a stream may take ten times a second");
+    }
+    assert_eq!(scene.counted(total + 1)["outcomes"]["timeout"], 1);
+    scene.desk.stop();
+}
+
+#[test]
+fn a_request_that_breaks_late_on_an_old_connection_is_not_asked_again_there() {
+    let temp = tempfile::tempdir().unwrap();
+    let scene = Scene::new(temp.path());
+    let asked = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let url = scripted({
+        let asked = asked.clone();
+        move |stream| match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => answer(stream, "{}"),
+            _ => {
+                std::thread::sleep(Duration::from_millis(1_500));
+                let _ = stream.shutdown(std::net::Shutdown::Both);
+            }
+        }
+    });
+    scene.endpoint("only", &url, json!({"kind": "openai_compatible"}));
+    // The same connection, and so the same thread of the desk.
+    let body = ask("llama-3", false).to_string();
+    let (token, length) = (scene.client.token.clone().unwrap(), body.len());
+    let mut socket = TcpStream::connect(scene.client.base.trim_start_matches("http://")).unwrap();
+    let mut lines = BufReader::new(socket.try_clone().unwrap());
+    for status in ["200", "502"] {
+        write!(socket, "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+        let mut head = String::new();
+        while lines.read_line(&mut head).unwrap() > 2 {}
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{head}");
+        let told =
+            head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length:").map(str::to_string));
+        lines.read_exact(&mut vec![0; told.unwrap().trim().parse().unwrap()]).unwrap();
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 2, "the upstream may have begun to work");
     scene.desk.stop();
 }
 

@@ -1,7 +1,7 @@
 //! What can be wanted of an endpoint, and why it may be refused.
 
 use super::detect::Found;
-use super::event::{Model, ProbeOutcome};
+use super::event::{Failure, Model, ProbeOutcome};
 use super::request::RequestFinished;
 use super::settings::Settings;
 use crate::answer::{Denial, Status};
@@ -19,6 +19,15 @@ pub enum Command {
         /// What the answer said of the server, where it said something.
         found: Option<Found>,
         /// The revision of the settings with which it was made: one of an older one says nothing of now.
+        revision: Version,
+        /// 0 to 999, as good as random.
+        jitter: u16,
+    },
+    /// A try of a request failed here and was made good elsewhere, where the request is told.
+    NoteFailedTry {
+        failure: Failure,
+        detail: String,
+        /// The revision of the settings with which it was tried.
         revision: Version,
         /// 0 to 999, as good as random.
         jitter: u16,

@@ -44,6 +44,13 @@ impl Stream for Endpoint {
                     false => vec![],
                 }
             }
+            Command::NoteFailedTry { failure, detail, revision, jitter } => {
+                let settings = self.settings()?;
+                match revision == self.revision && self.health.status.serves() {
+                    true => self.note_failed_try(settings, failure, detail, jitter, seen.now),
+                    false => vec![],
+                }
+            }
             Command::SyncModels(models) => self.sync(models)?,
             Command::Reset => self.reset()?,
         };
@@ -126,6 +133,24 @@ impl Endpoint {
         }
         events.extend(turns.into_iter().map(Event::StatusChanged));
         events
+    }
+
+    /// A failure as a request tells one. The next probe stays where it is, unless the status changes.
+    fn note_failed_try(
+        &self,
+        settings: &Settings,
+        failure: Failure,
+        detail: String,
+        jitter: u16,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        let (health, mut turns) = self.heard(settings, false, By::Request, now);
+        if let Some(down) = turns.last_mut().filter(|last| last.new == Status::Offline) {
+            down.next_in = Some(health.next_probe_in(settings.health_interval(), jitter));
+        }
+        let outcome = bounded(ProbeOutcome::Failed { failure, detail });
+        let noted = Event::Probed(Probed { outcome, next_in: self.next_probe_at.since(now) });
+        std::iter::once(noted).chain(turns.into_iter().map(Event::StatusChanged)).collect()
     }
 
     /// What was told before changes nothing.

@@ -154,13 +154,16 @@ pub struct TotalsView {
     /// Always null: of all endpoints together.
     pub endpoint: Option<EndpointId>,
     pub stats: Stats,
-    /// The minute of the last event: it belongs at the end of the history.
-    pub minute: Option<Minute>,
+    /// The minute of the last event and the one before, oldest first: they belong at the end of the history. Who is told only
+    /// now and then would else miss the end of a minute.
+    pub minutes: Vec<Minute>,
 }
 
 impl TotalsView {
     pub fn of(fold: &Fold) -> Self {
         let (view, now) = (&fold.views.endpoints, fold.truth.time());
-        TotalsView { endpoint: None, stats: view.stats(&fold.truth, now), minute: view.history(now).last().copied() }
+        let history = view.history(now);
+        let minutes = history[history.len().saturating_sub(2)..].to_vec();
+        TotalsView { endpoint: None, stats: view.stats(&fold.truth, now), minutes }
     }
 }

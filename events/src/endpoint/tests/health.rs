@@ -186,6 +186,37 @@ fn a_long_interval_does_not_keep_what_came_back_waiting() {
 }
 
 #[test]
+fn a_failed_try_is_heard_as_of_a_request_and_moves_no_probe() {
+    let mut case = Case::online();
+    let note = |case: &Case| Command::NoteFailedTry {
+        failure: Failure::Status(500),
+        detail: "a request: it answered 500".into(),
+        revision: case.endpoint.revision,
+        jitter: 500,
+    };
+    let due = case.endpoint.probe_due();
+    case.passes(2_000);
+    let noted = note(&case);
+    assert_eq!(case.does(noted), ["endpoint_probed", "endpoint_status_changed"]);
+    assert_eq!((case.status(), case.endpoint.probe_due()), (Status::Error, due));
+    assert_eq!(case.endpoint.last_error.as_ref().unwrap().failure, Failure::Status(500));
+    let noted = note(&case);
+    let events = case.tries(noted).unwrap();
+    let Some(Event::StatusChanged(change)) = events.last() else { panic!("{events:?}") };
+    assert_eq!((change.new, change.why), (Status::Offline, Why::Failed(By::Request)));
+    assert_eq!((case.status(), case.probed_in()), (Status::Offline, 30_000), "as after its first failed probe");
+    // Late ones from before the outage neither count nor put off the probe.
+    let before = case.endpoint.clone();
+    case.passes(1_000);
+    let noted = note(&case);
+    assert_eq!(case.does(noted), [""; 0]);
+    assert_eq!(case.endpoint, before);
+    let stale =
+        Command::NoteFailedTry { failure: Failure::Connect, detail: String::new(), revision: Version(0), jitter: 0 };
+    assert_eq!(case.does(stale), [""; 0]);
+}
+
+#[test]
 fn a_probe_of_an_older_revision_says_nothing() {
     let mut case = Case::new();
     let old = case.endpoint.revision;
