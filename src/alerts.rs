@@ -4,6 +4,7 @@
 //! alone: `outbox` reads it from what is durable, sends, and records what became of it. So nothing is sent that is not in the log,
 //! and what was not answered for when the process ended is sent again, under the same id.
 
+mod aside;
 mod email;
 pub mod guard;
 mod machine;

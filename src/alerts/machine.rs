@@ -1,10 +1,10 @@
 //! What only the machine knows: its disks, how far behind the pages are, snapshots and backups.
 
+use super::aside::Looking;
 use crate::ambient::{Stopwatch, stopwatch};
-use crate::config::Config;
 use crate::http::Data;
 use crate::store::Store;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 use tidehelm_actors::port::Clock;
@@ -22,12 +22,27 @@ pub struct Eyes {
     started_at: Timestamp,
     failures: u64,
     looked: Option<Stopwatch>,
+    looking: Looking<Places>,
+    places: Vec<(&'static str, PathBuf)>,
+    backups: PathBuf,
     seen: Machine,
+}
+
+/// What the file systems show. A mount may hang: then it is as it was seen last.
+struct Places {
+    disks: Vec<Disk>,
+    backup_at: Option<Timestamp>,
 }
 
 impl Eyes {
     pub fn new(app: &Data, store: Store) -> Self {
-        Eyes { store, started_at: app.clock.now(), failures: 0, looked: None, seen: Machine::default() }
+        let (data, backups) = (app.config.data.dir.clone(), app.config.alerts.backup_dir.clone());
+        let mut places = vec![("data", data)];
+        if !backups.as_os_str().is_empty() {
+            places.push(("backup", backups.clone()));
+        }
+        let (started_at, looking, seen) = (app.clock.now(), Looking::default(), Machine::default());
+        Eyes { store, started_at, failures: 0, looked: None, looking, places, backups, seen }
     }
 
     pub async fn machine(&mut self, app: &Data) -> Machine {
@@ -38,10 +53,13 @@ impl Eyes {
         if failures > self.failures {
             (self.failures, self.seen.log_failed_at) = (failures, Some(app.clock.now()));
         }
+        if let Some(Places { disks, backup_at }) = self.looking.take() {
+            (self.seen.disks, self.seen.backup_at) = (disks, backup_at);
+        }
         if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
             self.looked = Some(stopwatch());
-            self.seen.disks = disks(&app.config);
-            self.seen.backup_at = last_backup(&app.config.alerts.backup_dir);
+            let (places, backups) = (self.places.clone(), self.backups.clone());
+            self.looking.begin("alert-look", move || look(&places, &backups));
             self.seen.unsaved_since = self.unsaved_since(app).await;
         }
         self.seen.clone()
@@ -64,13 +82,9 @@ impl Eyes {
     }
 }
 
-fn disks(config: &Config) -> Vec<Disk> {
-    let backups = &config.alerts.backup_dir;
-    let mut disks = vec![("data", config.data.dir.as_path())];
-    if !backups.as_os_str().is_empty() {
-        disks.push(("backup", backups));
-    }
-    disks.into_iter().filter_map(|(name, path)| disk(name, path)).collect()
+fn look(places: &[(&'static str, PathBuf)], backups: &Path) -> Places {
+    let disks = places.iter().filter_map(|(name, path)| disk(name, path)).collect();
+    Places { disks, backup_at: last_backup(backups) }
 }
 
 /// None where the system does not say.
