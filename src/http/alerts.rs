@@ -573,21 +573,25 @@ pub async fn set_channel(
     let channel = Channel { way, enabled, severity_min, attempts_max, retry_seconds, secret: made.or(before) };
     let command = Command::SetChannel { id: id.clone(), channel: Box::new(channel), expected };
     let set = app.command_once(&request, &caller, Wish::alerts(command, b"")).await;
-    match made {
-        Some(made) => drop(app.or_destroy(set, made).await?),
-        None => drop(set?),
-    }
+    let reply = match made {
+        Some(made) => app.or_destroy(set, made).await?,
+        None => set?,
+    };
+    destroy_unreferred(&app, reply.position, known.as_ref().and_then(|known| known.is.secret)).await?;
     let now = known_channel(&app, &id).ok_or_else(|| no_channel(&id))?;
-    destroy_unless(&app, known.as_ref().and_then(|known| known.is.secret), now.is.secret).await?;
     let view = ChannelView { secret: shown, ..ChannelView::of(&id, &now) };
     let mut answer = if known.is_none() { HttpResponse::Created() } else { HttpResponse::Ok() };
     Ok(answer.insert_header(etag(view.version)).json(view))
 }
 
-async fn destroy_unless(app: &App, old: Option<CredentialId>, kept: Option<CredentialId>) -> Result<(), Problem> {
-    match old {
-        Some(old) if Some(old) != kept => Ok(app.keys.destroy(old).await?),
-        _ => Ok(()),
+/// A request that is repeated says what was done long ago: a secret that a channel has now stays. What is not shown yet is found by
+/// the next start.
+async fn destroy_unreferred(app: &App, done: Position, secret: Option<CredentialId>) -> Result<(), Problem> {
+    let Some(secret) = secret.filter(|_| app.host.durable.head().position >= done) else { return Ok(()) };
+    let refers = |channel: &Entry<Channel>| channel.is.secret == Some(secret);
+    match app.host.durable.read(|fold| alerts_of(fold).channels.values().any(refers)) {
+        true => Ok(()),
+        false => Ok(app.keys.destroy(secret).await?),
     }
 }
 
@@ -605,8 +609,9 @@ pub async fn remove_channel(
     let known = known_channel(&app, &id);
     let version = || known.as_ref().map(|known| known.version.0).ok_or_else(|| no_channel(&id));
     let expected = seen(&app, &request, &caller, &StreamId::Alerts, None, version)?;
-    app.command(&request, &caller, Wish::alerts(Command::RemoveChannel { id: id.clone(), expected }, b"")).await?;
-    destroy_unless(&app, known.and_then(|known| known.is.secret), None).await?;
+    let remove = Command::RemoveChannel { id: id.clone(), expected };
+    let reply = app.command(&request, &caller, Wish::alerts(remove, b"")).await?;
+    destroy_unreferred(&app, reply.position, known.and_then(|known| known.is.secret)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -571,3 +571,22 @@ fn the_secret_of_a_channel_moves_with_the_log_and_is_missed_where_it_is_gone() {
     let (code, said) = verify(&to);
     assert!(code == 6 && said.contains("the channel ops of alerts"), "{code} {said}");
 }
+
+/// What is repeated was done already: it does nothing to the channel that was made meanwhile.
+#[test]
+fn a_removal_that_is_repeated_leaves_the_channel_that_was_made_again_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    let (desk, admin) = desk(temp.path());
+    let receiver = Receiver::new(&[Answer::Status(200)]);
+    channel(&admin, &receiver.url(), 1);
+    let path = "/api/alerts/channels/ops";
+    let version = admin.get(path).ok()["version"].clone();
+    let remove = || admin.call("DELETE", path).key("once").header("if-match", format!("\"{version}\"")).send();
+    assert_eq!(remove().status, 204);
+    let secret = channel(&admin, &receiver.url(), 1);
+    assert_eq!(remove().status, 204, "as it was answered the first time");
+    let tested = admin.post("/api/alerts/channels/ops/test", &json!({})).ok();
+    assert_eq!(tested["taken"], true, "{tested}");
+    receiver.posts()[0].is_signed_with(&secret);
+    desk.stop();
+}
