@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 use tidehelm_actors::port::Clock;
+use tidehelm_events::alert::Subject;
 use tidehelm_events::alert::watch::{Disk, Machine};
 use tidehelm_events::time::{Span, Timestamp};
 
@@ -32,6 +33,12 @@ pub struct Eyes {
 struct Places {
     disks: Vec<Disk>,
     backup_at: Option<Timestamp>,
+    /// Disks that did not say.
+    unknown: Vec<Subject>,
+}
+
+fn snapshots() -> Subject {
+    Subject::of("desk", "snapshots")
 }
 
 impl Eyes {
@@ -41,7 +48,11 @@ impl Eyes {
         if !backups.as_os_str().is_empty() {
             places.push(("backup", backups.clone()));
         }
-        let (started_at, looking, seen) = (app.clock.now(), Looking::default(), Machine::default());
+        let (started_at, looking) = (app.clock.now(), Looking::default());
+        // Nothing is known before the first look.
+        let disks = places.iter().map(|(name, _)| Subject::of("disk", name));
+        let unknown = disks.chain([snapshots(), Subject::of("desk", "backups")]).collect();
+        let seen = Machine { unknown, ..Machine::default() };
         Eyes { store, started_at, failures: 0, looked: None, looking, places, backups, seen }
     }
 
@@ -53,8 +64,10 @@ impl Eyes {
         if failures > self.failures {
             (self.failures, self.seen.log_failed_at) = (failures, Some(app.clock.now()));
         }
-        if let Some(Places { disks, backup_at }) = self.looking.take() {
+        if let Some(Places { disks, backup_at, unknown }) = self.looking.take() {
             (self.seen.disks, self.seen.backup_at) = (disks, backup_at);
+            self.seen.unknown.retain(|subject| *subject == snapshots());
+            self.seen.unknown.extend(unknown);
         }
         if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
             self.looked = Some(stopwatch());
@@ -66,7 +79,8 @@ impl Eyes {
     }
 
     /// A snapshot is written with the first event after it is due; so one is missing only where something came later than that.
-    async fn unsaved_since(&self, app: &Data) -> Option<Timestamp> {
+    /// Whether those of before the start were in time is not said any more: that is unknown until the next one is written.
+    async fn unsaved_since(&mut self, app: &Data) -> Option<Timestamp> {
         let head = app.host.durable.head();
         let newest = match self.store.reader().list().await {
             Ok(list) => list.last().copied(),
@@ -78,13 +92,23 @@ impl Eyes {
         let every = Span::millis(i64::try_from(app.config.snapshots.every.get()).unwrap_or(i64::MAX));
         let due = newest.map_or(self.started_at, |(_, at)| at.max(self.started_at)) + every;
         let behind = newest.is_none_or(|(position, _)| position < head.position);
+        match behind && newest.is_none_or(|(_, at)| at < self.started_at) {
+            true => drop(self.seen.unknown.insert(snapshots())),
+            false => drop(self.seen.unknown.remove(&snapshots())),
+        }
         (behind && head.committed_at > due + SNAPSHOT_GRACE).then_some(due)
     }
 }
 
 fn look(places: &[(&'static str, PathBuf)], backups: &Path) -> Places {
-    let disks = places.iter().filter_map(|(name, path)| disk(name, path)).collect();
-    Places { disks, backup_at: last_backup(backups) }
+    let (mut disks, mut unknown) = (Vec::new(), Vec::new());
+    for (name, path) in places {
+        match disk(name, path) {
+            Some(disk) => disks.push(disk),
+            None => unknown.push(Subject::of("disk", name)),
+        }
+    }
+    Places { disks, backup_at: last_backup(backups), unknown }
 }
 
 /// None where the system does not say.
