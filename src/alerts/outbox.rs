@@ -160,8 +160,8 @@ async fn deliver(app: Data, id: DeliveryId, channel: Channel, message: Message, 
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     };
-    while app.host.durable.head().position < position {
-        app.host.durable.shows(position, SHOWN_WITHIN).await;
+    while !app.host.durable.shows(position, SHOWN_WITHIN).await {
+        tokio::time::sleep(TICK).await;
     }
     drop(slot);
 }
