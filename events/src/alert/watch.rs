@@ -91,8 +91,8 @@ impl Watch {
                 let since = found.since.or_else(|| self.since.get(&key).copied()).unwrap_or(now);
                 held.insert(key, since);
                 let long_enough = now.since(since) >= Span::seconds(i64::from(rule.is.hold_seconds));
-                let new = alerts.is_raised(&id, &found.subject).is_none();
-                if long_enough && new && !alerts.is_quiet(&id, &found.subject, now) {
+                let new = alerts.is_raised(id, &found.subject).is_none();
+                if long_enough && new && !alerts.is_quiet(id, &found.subject, now) {
                     let Holding { subject, detail, .. } = found;
                     raise.push(Command::Raise { rule: id.clone(), subject, detail, since });
                 }
