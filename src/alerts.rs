@@ -4,6 +4,7 @@
 //! alone: `outbox` reads it from what is durable, sends, and records what became of it. So nothing is sent that is not in the log,
 //! and what was not answered for when the process ended is sent again, under the same id.
 
+mod aside;
 mod email;
 pub mod guard;
 mod machine;
@@ -24,7 +25,7 @@ use tidehelm_actors::node::{Command, Order};
 use tidehelm_actors::port::Clock;
 use tidehelm_events::alert::{self, watch::Watch};
 use tidehelm_events::answer::Answer;
-use tidehelm_events::id::{CredentialId, Principal, StreamId};
+use tidehelm_events::id::{CredentialId, Position, Principal, StreamId};
 
 /// Between two looks that events caused.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -36,7 +37,6 @@ pub async fn keep(app: Data, store: Store) {
     let mut every = tokio::time::interval(app.config.alerts.look_every.into());
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut watch, mut eyes) = (Watch::default(), Eyes::new(&app, store));
-    sweep(&app).await;
     loop {
         let seen = head.borrow_and_update().position;
         if let Err(fault) = look(&app, &mut watch, &mut eyes).await {
@@ -54,8 +54,8 @@ pub async fn keep(app: Data, store: Store) {
     }
 }
 
-/// What a crash left in the vault is destroyed.
-async fn sweep(app: &Data) {
+/// What a crash left in the vault is destroyed: before anybody can make a channel, whose secret lies there sooner than the log knows.
+pub async fn sweep(app: &Data) {
     let known = app.host.durable.read(|fold| {
         if fold.truth.is_quarantined(&StreamId::Alerts) {
             return None;
@@ -82,13 +82,13 @@ async fn look(app: &Data, watch: &mut Watch, eyes: &mut Eyes) -> Result<(), Faul
     Ok(())
 }
 
-/// Says something to the stream of alerts in the desk's own name, and waits until it is shown.
-async fn tell(app: &Data, command: alert::Command) -> Result<(), Fault> {
+/// Says something to the stream of alerts in the desk's own name, and waits for a while until it is shown. The position where it is.
+async fn tell(app: &Data, command: alert::Command) -> Result<Position, Fault> {
     let order = Order::once(StreamId::Alerts, Principal::Desk, Command::Alerts(command), app.clock.now());
     let reply = app.host.ask(order).await?;
     app.host.durable.shows(reply.position, SHOWN_WITHIN).await;
     if let Answer::Refused(denial) = reply.answer {
         tracing::warn!(code = denial.code, detail = denial.detail, "an alert was refused");
     }
-    Ok(())
+    Ok(reply.position)
 }

@@ -282,8 +282,15 @@ impl Keys {
         Ok(())
     }
 
-    /// The master key, so that a key can be sealed. Made now only if nothing is sealed yet: a lost one is not replaced silently.
-    pub async fn master_for_new(&self) -> Result<MasterKey, KeyError> {
+    /// Makes sure that a key can be sealed.
+    pub async fn ready_to_seal(&self) -> Result<(), KeyError> {
+        let _vault = self.vault.lock().await;
+        self.master_for_new().await.map(drop)
+    }
+
+    /// The master key, so that a key can be sealed. Made now only if nothing is sealed yet: a lost one is not replaced silently. For
+    /// who holds the vault: two at once would make two keys.
+    async fn master_for_new(&self) -> Result<MasterKey, KeyError> {
         match self.master.current() {
             Err(SealError::Missing(_)) if sealed(&self.reader).await?.is_empty() => Ok(self.master.current_or_new()?),
             found => Ok(found?),

@@ -18,6 +18,7 @@ use crate::store::{Mode, Store, StoreConfig};
 use crate::telemetry::Metrics;
 use crate::terminals::{self, Hub, Job, Terminals};
 use actix_web::HttpServer;
+use futures_util::FutureExt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,6 +169,7 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
         store: asked_store,
         config,
     });
+    crate::alerts::sweep(&app).await;
     let (server, address) = bind(&app)?;
     let scheme = if app.config.http.tls().is_some() { "https" } else { "http" };
     let tls = app.config.http.tls().map(|(cert, key)| tls(cert, key)).transpose()?.map(Arc::new);
@@ -178,25 +180,29 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     // Endpoints are asked on a thread of their own: neither the desk nor who opens a page waits for one.
     let watching = actix::Arbiter::new();
     watching.spawn(watchers.follow(host.clone()));
+    let (broke, mut broken) = tokio::sync::mpsc::unbounded_channel();
     let beside = [
-        actix::spawn(record_strangers(app.clone())),
-        actix::spawn(http::stop::keep(app.clone())),
-        actix::spawn(http::live::keep(app.clone())),
-        actix::spawn(crate::retention::keep(app.clone(), retention_store)),
-        actix::spawn(crate::tables::keep(app.clone(), table_store)),
-        actix::spawn(crate::tables::forget(app.clone(), forget_store)),
-        actix::spawn(crate::pairing::keep(host.clone(), app.keys.clone())),
-        actix::spawn(app.secrets.clone().keep()),
-        actix::spawn(app.proxy.clone().keep()),
-        actix::spawn(terminals::feed::keep(app.clone(), sockets.clone())),
-        actix::spawn(crate::alerts::keep(app.clone(), alert_store)),
-        actix::spawn(crate::alerts::outbox::keep(app.clone())),
+        guarded(&broke, record_strangers(app.clone())),
+        guarded(&broke, http::stop::keep(app.clone())),
+        guarded(&broke, http::live::keep(app.clone())),
+        guarded(&broke, crate::retention::keep(app.clone(), retention_store)),
+        guarded(&broke, crate::tables::keep(app.clone(), table_store)),
+        guarded(&broke, crate::tables::forget(app.clone(), forget_store)),
+        guarded(&broke, crate::pairing::keep(host.clone(), app.keys.clone())),
+        guarded(&broke, app.secrets.clone().keep()),
+        guarded(&broke, app.proxy.clone().keep()),
+        guarded(&broke, terminals::feed::keep(app.clone(), sockets.clone())),
+        guarded(&broke, crate::alerts::keep(app.clone(), alert_store)),
+        guarded(&broke, crate::alerts::outbox::keep(app.clone())),
     ];
     let notify = Arc::new(Notify::from_environment());
     actix::spawn(notify.clone().keep(host.gauges.clone(), app.config.actors.timeout_tick.into()));
     let serving = actix::spawn(server);
     notify.say(&format!("READY=1\nSTATUS=serving at {scheme}://{address}"));
-    let why = wait_for_signal().await;
+    let (why, broke_down) = tokio::select! {
+        why = wait_for_signal() => (why, false),
+        Some(()) = broken.recv() => ("a part of the desk broke down", true),
+    };
     notify.say("STOPPING=1\nSTATUS=finishing what was accepted");
     tracing::info!(why, "stopping: finishing what was accepted");
     let _ = stop.send(true);
@@ -224,7 +230,24 @@ async fn serve(loaded: Loaded, options: Options) -> Result<(), CliError> {
     let _ = tokio::task::spawn_blocking(move || hub.join()).await;
     tracing::info!(position = host.durable.head().position.0, "stopped; everything accepted is in the log");
     let _ = serving.await;
-    Ok(())
+    match broke_down {
+        true => Err(CliError::failed("a part of the desk broke down; its log says which")),
+        false => Ok(()),
+    }
+}
+
+/// Something that runs beside the server. Where it breaks the desk ends in order, to come back whole.
+fn guarded(
+    broke: &tokio::sync::mpsc::UnboundedSender<()>,
+    task: impl Future<Output = ()> + 'static,
+) -> tokio::task::JoinHandle<()> {
+    let broke = broke.clone();
+    actix::spawn(async move {
+        if std::panic::AssertUnwindSafe(task).catch_unwind().await.is_err() {
+            tracing::error!("a part of the desk broke down; it ends in order and starts again from the log");
+            let _ = broke.send(());
+        }
+    })
 }
 
 fn no_emergency_log(error: &FileError) -> CliError {

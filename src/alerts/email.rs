@@ -3,10 +3,12 @@
 
 use super::message::Message;
 use super::send::{Failed, Sender, Sent};
+use lettre::address::Envelope;
 use lettre::message::{Mailbox, header::ContentType};
 use lettre::transport::smtp::SmtpTransport;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls as Wire, TlsParameters};
+use lettre::transport::smtp::response::Response;
 use lettre::{Message as Mail, Transport};
 use tidehelm_events::alert::{Tls, Way};
 
@@ -27,9 +29,40 @@ pub fn send(sender: &Sender, way: &Way, secret: Option<&str>, message: &Message)
         (Some(user), Some(password)) => server.credentials(Credentials::new(user.clone(), password.to_string())),
         _ => server,
     };
-    match server.build().send(&mail) {
-        Ok(response) => Ok(Sent { status: response.code().to_string().parse().ok() }),
-        Err(error) => Err(Failed { hopeless: error.is_permanent(), why: whole(&error) }),
+    let (server, mail_text) = (server.build(), mail.formatted());
+    match server.send_raw(mail.envelope(), &mail_text) {
+        Ok(response) => Ok(sent(&response)),
+        Err(error) if error.status().is_some() && to.len() > 1 => one_by_one(&server, mail.envelope(), &mail_text),
+        Err(error) => Err(Failed::for_now(whole(&error))),
+    }
+}
+
+fn sent(response: &Response) -> Sent {
+    Sent { status: response.code().to_string().parse().ok() }
+}
+
+/// Who is refused does not silence the others: it is taken if anybody's is.
+fn one_by_one(server: &SmtpTransport, all: &Envelope, mail: &[u8]) -> Result<Sent, Failed> {
+    let (mut taken, mut refused) = (None, Vec::new());
+    for whom in all.to() {
+        let one = Envelope::new(all.from().cloned(), vec![whom.clone()]);
+        let outcome = one
+            .map_err(|error| whole(&error))
+            .and_then(|one| server.send_raw(&one, mail).map(|response| sent(&response)).map_err(|error| whole(&error)));
+        match outcome {
+            Ok(sent) => taken = Some(sent),
+            Err(why) => refused.push(format!("{whom}: {why}")),
+        }
+    }
+    let why = refused.join("; ");
+    match taken {
+        Some(sent) => {
+            if !why.is_empty() {
+                tracing::warn!(why, "a mail of an alert was taken for some of its recipients only");
+            }
+            Ok(sent)
+        }
+        None => Err(Failed::for_now(why)),
     }
 }
 

@@ -1,13 +1,14 @@
 //! What only the machine knows: its disks, how far behind the pages are, snapshots and backups.
 
+use super::aside::Looking;
 use crate::ambient::{Stopwatch, stopwatch};
-use crate::config::Config;
 use crate::http::Data;
 use crate::store::Store;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 use tidehelm_actors::port::Clock;
+use tidehelm_events::alert::Subject;
 use tidehelm_events::alert::watch::{Disk, Machine};
 use tidehelm_events::time::{Span, Timestamp};
 
@@ -22,12 +23,37 @@ pub struct Eyes {
     started_at: Timestamp,
     failures: u64,
     looked: Option<Stopwatch>,
+    looking: Looking<Places>,
+    places: Vec<(&'static str, PathBuf)>,
+    backups: PathBuf,
     seen: Machine,
+}
+
+/// What the file systems show. A mount may hang: then it is as it was seen last.
+struct Places {
+    disks: Vec<Disk>,
+    backup_at: Option<Timestamp>,
+    /// Disks that did not say.
+    unknown: Vec<Subject>,
+}
+
+fn snapshots() -> Subject {
+    Subject::of("desk", "snapshots")
 }
 
 impl Eyes {
     pub fn new(app: &Data, store: Store) -> Self {
-        Eyes { store, started_at: app.clock.now(), failures: 0, looked: None, seen: Machine::default() }
+        let (data, backups) = (app.config.data.dir.clone(), app.config.alerts.backup_dir.clone());
+        let mut places = vec![("data", data)];
+        if !backups.as_os_str().is_empty() {
+            places.push(("backup", backups.clone()));
+        }
+        let (started_at, looking) = (app.clock.now(), Looking::default());
+        // Nothing is known before the first look.
+        let disks = places.iter().map(|(name, _)| Subject::of("disk", name));
+        let unknown = disks.chain([snapshots(), Subject::of("desk", "backups")]).collect();
+        let seen = Machine { unknown, ..Machine::default() };
+        Eyes { store, started_at, failures: 0, looked: None, looking, places, backups, seen }
     }
 
     pub async fn machine(&mut self, app: &Data) -> Machine {
@@ -38,17 +64,23 @@ impl Eyes {
         if failures > self.failures {
             (self.failures, self.seen.log_failed_at) = (failures, Some(app.clock.now()));
         }
+        if let Some(Places { disks, backup_at, unknown }) = self.looking.take() {
+            (self.seen.disks, self.seen.backup_at) = (disks, backup_at);
+            self.seen.unknown.retain(|subject| *subject == snapshots());
+            self.seen.unknown.extend(unknown);
+        }
         if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
             self.looked = Some(stopwatch());
-            self.seen.disks = disks(&app.config);
-            self.seen.backup_at = last_backup(&app.config.alerts.backup_dir);
+            let (places, backups) = (self.places.clone(), self.backups.clone());
+            self.looking.begin("alert-look", move || look(&places, &backups));
             self.seen.unsaved_since = self.unsaved_since(app).await;
         }
         self.seen.clone()
     }
 
     /// A snapshot is written with the first event after it is due; so one is missing only where something came later than that.
-    async fn unsaved_since(&self, app: &Data) -> Option<Timestamp> {
+    /// Whether those of before the start were in time is not said any more: that is unknown until the next one is written.
+    async fn unsaved_since(&mut self, app: &Data) -> Option<Timestamp> {
         let head = app.host.durable.head();
         let newest = match self.store.reader().list().await {
             Ok(list) => list.last().copied(),
@@ -60,17 +92,23 @@ impl Eyes {
         let every = Span::millis(i64::try_from(app.config.snapshots.every.get()).unwrap_or(i64::MAX));
         let due = newest.map_or(self.started_at, |(_, at)| at.max(self.started_at)) + every;
         let behind = newest.is_none_or(|(position, _)| position < head.position);
+        match behind && newest.is_none_or(|(_, at)| at < self.started_at) {
+            true => drop(self.seen.unknown.insert(snapshots())),
+            false => drop(self.seen.unknown.remove(&snapshots())),
+        }
         (behind && head.committed_at > due + SNAPSHOT_GRACE).then_some(due)
     }
 }
 
-fn disks(config: &Config) -> Vec<Disk> {
-    let backups = &config.alerts.backup_dir;
-    let mut disks = vec![("data", config.data.dir.as_path())];
-    if !backups.as_os_str().is_empty() {
-        disks.push(("backup", backups));
+fn look(places: &[(&'static str, PathBuf)], backups: &Path) -> Places {
+    let (mut disks, mut unknown) = (Vec::new(), Vec::new());
+    for (name, path) in places {
+        match disk(name, path) {
+            Some(disk) => disks.push(disk),
+            None => unknown.push(Subject::of("disk", name)),
+        }
     }
-    disks.into_iter().filter_map(|(name, path)| disk(name, path)).collect()
+    Places { disks, backup_at: last_backup(backups), unknown }
 }
 
 /// None where the system does not say.

@@ -117,7 +117,7 @@ async fn change(what: What, offline: &mut Offline, shared: &Shared) -> Result<()
     match what {
         What::Keys => {}
         What::Pair { account, role } => {
-            offline.keys.master_for_new().await.map_err(key_error)?;
+            offline.keys.ready_to_seal().await.map_err(key_error)?;
             let expires_at = offline.now() + CODE_AGE;
             let (pairing, code) = offline.keys.issue_code().await?;
             let opened = PairingOpened { pairing, account: account.clone(), role, expires_at };

@@ -12,10 +12,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tidehelm_actors::port::Clock;
 use tidehelm_events::alert::{
-    Alert, Alerts, Channel, ChannelId, Command, Delivery, DeliveryId, Entry, Pattern, Rule, RuleId, Severity, Way, When,
+    self, Alert, Alerts, Channel, ChannelId, Command, Delivery, DeliveryId, Entry, Mute, Pattern, Rule, RuleId,
+    Severity, Way, When,
 };
+use tidehelm_events::answer::Answer;
 use tidehelm_events::desk::Access;
-use tidehelm_events::id::{CredentialId, Position, StreamId};
+use tidehelm_events::event::Event;
+use tidehelm_events::id::{CredentialId, Position, StreamId, Version};
 use tidehelm_events::reason::Reason;
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::view::Fold;
@@ -23,6 +26,8 @@ use utoipa::{IntoParams, ToSchema};
 
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
+/// No command of a person makes more events.
+const SCAN: usize = 1_000;
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AlertView {
@@ -324,7 +329,7 @@ pub async fn set_rule(
     let known = app.host.durable.read(|fold| alerts_of(fold).rule(&id).map(|entry| entry.version));
     let expected = match known {
         Some(known) => seen(&app, &request, &caller, &StreamId::Alerts, None, || Ok(known.0))?,
-        None => super::expected(&request)?,
+        None => new_one(&request)?,
     };
     let command = Command::SetRule { id: id.clone(), rule: Box::new(rule), expected };
     app.command(&request, &caller, Wish::alerts(command, &bytes)).await?;
@@ -369,16 +374,19 @@ pub struct MuteView {
     pub reason: String,
 }
 
-fn mutes_of(fold: &Fold) -> Vec<MuteView> {
-    let view = |(id, mute): (&u64, &tidehelm_events::alert::Mute)| MuteView {
-        id: *id,
+fn mute_view(id: u64, mute: &Mute) -> MuteView {
+    MuteView {
+        id,
         rule: mute.of.rule.as_ref().map(ToString::to_string),
         subject: mute.of.subject.as_ref().map(ToString::to_string),
         since: mute.since,
         until: mute.of.until,
         reason: mute.of.reason.to_string(),
-    };
-    alerts_of(fold).mutes.iter().map(view).collect()
+    }
+}
+
+fn mutes_of(fold: &Fold) -> Vec<MuteView> {
+    alerts_of(fold).mutes.iter().map(|(id, mute)| mute_view(*id, mute)).collect()
 }
 
 /// What is muted, and until when.
@@ -419,10 +427,24 @@ pub async fn add_mute(
     let NewMute { rule, subject, seconds, reason } = body(&bytes)?;
     let until = app.clock.now() + Span::seconds(i64::from(seconds));
     let command = Command::Mute { rule, subject, until, reason };
-    app.command(&request, &caller, Wish::alerts(command, &bytes)).await?;
-    let made = app.host.durable.read(|fold| mutes_of(fold).into_iter().next_back());
-    let made = made.ok_or_else(|| Problem::new(404, "mute_unknown", "the mute is over already"))?;
-    Ok(HttpResponse::Created().json(made))
+    let reply = app.command(&request, &caller, Wish::alerts(command, &bytes)).await?;
+    Ok(HttpResponse::Created().json(mute_made(&app, &reply.answer).await?))
+}
+
+/// The mute that a command made, whoever made another one meanwhile, as the log has it.
+async fn mute_made(app: &App, answer: &Answer) -> Result<MuteView, Problem> {
+    let Answer::Done { first, last, .. } = answer else { unreachable!("a refusal makes no mute") };
+    let mut made = None;
+    app.history
+        .scan(Position(first.0.saturating_sub(1)), SCAN, |reading| {
+            if let Event::Alert(alert::Event::Muted(muted)) = &reading.record.event {
+                let since = reading.record.recorded_at;
+                made = Some(mute_view(muted.mute, &Mute { of: muted.clone(), since }));
+            }
+            made.is_none() && reading.record.position < *last
+        })
+        .await?;
+    made.ok_or_else(|| Problem::new(404, "mute_unknown", "the mute is not in the log any more"))
 }
 
 /// Ends a mute.
@@ -549,9 +571,14 @@ pub async fn set_channel(
     let known = known_channel(&app, &id);
     let expected = match &known {
         Some(known) => seen(&app, &request, &caller, &StreamId::Alerts, None, || Ok(known.version.0))?,
-        None => super::expected(&request)?,
+        None => new_one(&request)?,
     };
+    addresses(&way)?;
     let before = known.as_ref().filter(|known| known.is.way.kind() == way.kind()).and_then(|known| known.is.secret);
+    if secret.is_none() && before.is_some() && known.as_ref().is_some_and(|known| known.is.way.place() != way.place()) {
+        let why = "the kept secret would be used with another host: give it again";
+        return Err(Problem { field: Some("secret".into()), ..Problem::new(422, "secret_needed", why) });
+    }
     let (plain, shown) = match (secret, &way) {
         (Some(secret), Way::Webhook { .. }) if key_of(&secret).is_none() => {
             return Err(Problem::invalid("secret", "`whsec_` and 24 to 64 bytes in base64"));
@@ -573,21 +600,36 @@ pub async fn set_channel(
     let channel = Channel { way, enabled, severity_min, attempts_max, retry_seconds, secret: made.or(before) };
     let command = Command::SetChannel { id: id.clone(), channel: Box::new(channel), expected };
     let set = app.command_once(&request, &caller, Wish::alerts(command, b"")).await;
-    match made {
-        Some(made) => drop(app.or_destroy(set, made).await?),
-        None => drop(set?),
-    }
+    let reply = match made {
+        Some(made) => app.or_destroy(set, made).await?,
+        None => set?,
+    };
+    destroy_unreferred(&app, reply.position, known.as_ref().and_then(|known| known.is.secret)).await?;
     let now = known_channel(&app, &id).ok_or_else(|| no_channel(&id))?;
-    destroy_unless(&app, known.as_ref().and_then(|known| known.is.secret), now.is.secret).await?;
     let view = ChannelView { secret: shown, ..ChannelView::of(&id, &now) };
     let mut answer = if known.is_none() { HttpResponse::Created() } else { HttpResponse::Ok() };
     Ok(answer.insert_header(etag(view.version)).json(view))
 }
 
-async fn destroy_unless(app: &App, old: Option<CredentialId>, kept: Option<CredentialId>) -> Result<(), Problem> {
-    match old {
-        Some(old) if Some(old) != kept => Ok(app.keys.destroy(old).await?),
-        _ => Ok(()),
+/// Those of mail, as the mail itself needs them.
+fn addresses(way: &Way) -> Result<(), Problem> {
+    let Way::Email { from, to, .. } = way else { return Ok(()) };
+    let good = |field: &str, text: &str| match text.parse::<lettre::message::Mailbox>() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Problem::invalid(field, format!("`{text}`: {error}"))),
+    };
+    good("way.email.from", from)?;
+    to.iter().try_for_each(|to| good("way.email.to", to))
+}
+
+/// A request that is repeated says what was done long ago: a secret that a channel has now stays. What is not shown yet is found by
+/// the next start.
+async fn destroy_unreferred(app: &App, done: Position, secret: Option<CredentialId>) -> Result<(), Problem> {
+    let Some(secret) = secret.filter(|_| app.host.durable.head().position >= done) else { return Ok(()) };
+    let refers = |channel: &Entry<Channel>| channel.is.secret == Some(secret);
+    match app.host.durable.read(|fold| alerts_of(fold).channels.values().any(refers)) {
+        true => Ok(()),
+        false => Ok(app.keys.destroy(secret).await?),
     }
 }
 
@@ -605,8 +647,9 @@ pub async fn remove_channel(
     let known = known_channel(&app, &id);
     let version = || known.as_ref().map(|known| known.version.0).ok_or_else(|| no_channel(&id));
     let expected = seen(&app, &request, &caller, &StreamId::Alerts, None, version)?;
-    app.command(&request, &caller, Wish::alerts(Command::RemoveChannel { id: id.clone(), expected }, b"")).await?;
-    destroy_unless(&app, known.and_then(|known| known.is.secret), None).await?;
+    let remove = Command::RemoveChannel { id: id.clone(), expected };
+    let reply = app.command(&request, &caller, Wish::alerts(remove, b"")).await?;
+    destroy_unreferred(&app, reply.position, known.and_then(|known| known.is.secret)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -638,7 +681,7 @@ pub async fn test_channel(
     });
     let desk = desk.map(|desk| desk.to_string()).unwrap_or_default();
     let message = Message::test(&desk, &name, format!("msg_{}", ambient::uuid().simple()), app.clock.now());
-    Ok(web::Json(match outbox::attempt(&app, *channel.is, message).await {
+    Ok(web::Json(match outbox::attempt(&app, *channel.is, message, ()).await {
         Ok(sent) => Tested { taken: true, status: sent.status, why: None },
         Err(failed) => Tested { taken: false, status: None, why: Some(failed.why) },
     }))
@@ -762,6 +805,11 @@ pub async fn replay_all(app: Data, request: HttpRequest, caller: Caller) -> Answ
         }
     }
     Ok(web::Json(Replayed { position: position.0, replayed }))
+}
+
+/// What is made is at version 0 until then: of two who make the same one at once, the second is told so.
+fn new_one(request: &HttpRequest) -> Result<Option<Version>, Problem> {
+    Ok(Some(super::expected(request)?.unwrap_or(Version(0))))
 }
 
 /// What the log says of alerts; nothing but the built-in rules where it says nothing.

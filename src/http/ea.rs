@@ -48,7 +48,7 @@ pub async fn open_pairing(
     caller.need(&app, Access::Operator, "pair terminals").await?;
     let NewPairing { account, role } = body(&bytes)?;
     // A key that could not be sealed would be refused in the terminal, where nobody can do anything about it.
-    app.keys.master_for_new().await?;
+    app.keys.ready_to_seal().await?;
     let (expires_at, before) = (app.clock.now() + CODE_AGE, pairings(&app.host));
     let (pairing, code) = app.keys.issue_code().await?;
     let opened = PairingOpened { pairing, account: account.clone(), role, expires_at };

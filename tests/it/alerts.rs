@@ -322,7 +322,8 @@ fn nothing_goes_to_this_machine_or_a_private_network_however_it_is_written() {
     ];
     let mut version = None;
     for host in hosts {
-        let body = json!({"way": {"webhook": {"url": format!("http://{host}:{port}/hook")}}});
+        let secret = format!("whsec_{}", STANDARD.encode([7; 32]));
+        let body = json!({"way": {"webhook": {"url": format!("http://{host}:{port}/hook")}}, "secret": secret});
         let set = put(&admin, "/api/alerts/channels/ops", version.as_ref(), &body);
         version = Some(set.ok()["version"].clone());
         let tested = admin.post("/api/alerts/channels/ops/test", &json!({})).ok();
@@ -483,8 +484,8 @@ fn a_bot_tells_a_chat_and_nobody_reads_its_token() {
 
 type Texts = Arc<Mutex<Vec<String>>>;
 
-/// A mail server that takes everything: who logged in, and the mails.
-fn mail_server() -> (u16, Texts, Texts) {
+/// A mail server that takes everything but for whom it does not know: who logged in, and the mails.
+fn mail_server(unknown: &'static str) -> (u16, Texts, Texts) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (logins, mails) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
@@ -515,6 +516,7 @@ fn mail_server() -> (u16, Texts, Texts) {
                         taken.lock().unwrap().push(mail);
                         say("250 taken");
                     }
+                    "RCPT" if !unknown.is_empty() && said.contains(unknown) => drop(say("550 nobody of that name")),
                     "QUIT" => break,
                     _ => drop(say("250 fine")),
                 }
@@ -528,7 +530,7 @@ fn mail_server() -> (u16, Texts, Texts) {
 fn a_mail_is_handed_to_a_mail_server() {
     let temp = tempfile::tempdir().unwrap();
     let (desk, admin) = desk(temp.path());
-    let (port, logins, mails) = mail_server();
+    let (port, logins, mails) = mail_server("");
     let way = json!({"email": {
         "host": "localhost", "port": port, "tls": "off", "user": "desk", "from": "desk@example.com",
         "to": ["anna@example.com", "ben@example.com"],
@@ -545,6 +547,122 @@ fn a_mail_is_handed_to_a_mail_server() {
     let everything = admin.get("/api/events?limit=10000").text + &admin.get("/api/alerts/channels").text;
     assert!(!everything.contains("open sesame"));
     drop(mails);
+    desk.stop();
+}
+
+fn mail_way(port: u16, to: &[&str]) -> Value {
+    json!({"email": {"host": "localhost", "port": port, "tls": "off", "user": null, "from": "desk@example.com", "to": to}})
+}
+
+#[test]
+fn one_recipient_who_is_refused_does_not_silence_the_others() {
+    let temp = tempfile::tempdir().unwrap();
+    let (desk, admin) = desk(temp.path());
+    let (port, _, mails) = mail_server("ben@");
+    with_channel(&admin, &json!({"way": mail_way(port, &["anna@example.com", "ben@example.com"])}));
+    assert_eq!(mails.lock().unwrap().len(), 2, "the test and the stop, to the one who is known");
+    desk.stop();
+}
+
+/// A mail server says 5xx of much that comes right: it is tried as often as the channel says.
+#[test]
+fn a_mail_that_is_refused_is_tried_again_and_an_address_that_is_none_is_not_taken() {
+    let temp = tempfile::tempdir().unwrap();
+    let (desk, admin) = desk(temp.path());
+    let (port, _, mails) = mail_server("example.com");
+    for (to, field) in [("a<b@example.com", "way.email.to"), ("a@b@example.com", "way.email.to")] {
+        let refused = put(&admin, "/api/alerts/channels/mail", None, &json!({"way": mail_way(port, &[to])}));
+        assert_eq!((refused.status, &refused.json()["field"]), (422, &json!(field)), "{to}");
+    }
+    let way = mail_way(port, &["anna@example.com"]);
+    let body = json!({"way": way, "attempts_max": 2, "retry_seconds": 1});
+    assert_eq!(put(&admin, "/api/alerts/channels/mail", None, &body).status, 201);
+    stop(&admin);
+    wait_until("it is given up", || deliveries(&admin, "dead").len() == 1);
+    assert_eq!(deliveries(&admin, "dead")[0]["attempts"], 2);
+    assert!(mails.lock().unwrap().is_empty());
+    desk.stop();
+}
+
+/// A server that says a little again and again has no end of its own.
+#[test]
+fn a_mail_server_that_goes_on_for_ever_is_left_in_time_and_holds_up_no_stop() {
+    let temp = tempfile::tempdir().unwrap();
+    let desk = launch(temp.path()).set("alerts.send_timeout", "1s").start();
+    let admin = desk.welcome("ann");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || {
+                let mut stream = stream.unwrap();
+                while stream.write_all(b"220-wait\r\n").is_ok() {
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+            });
+        }
+    });
+    let body = json!({"way": mail_way(port, &["anna@example.com"]), "attempts_max": 1});
+    assert_eq!(put(&admin, "/api/alerts/channels/mail", None, &body).status, 201);
+    let tested = admin.post("/api/alerts/channels/mail/test", &json!({})).ok();
+    assert!(tested["why"].as_str().unwrap().contains("took longer than 1000 ms"), "{tested}");
+    stop(&admin);
+    wait_until("it is given up", || deliveries(&admin, "dead").len() == 1);
+    desk.stop();
+}
+
+#[test]
+fn a_kept_secret_does_not_follow_a_channel_to_another_host() {
+    let temp = tempfile::tempdir().unwrap();
+    let (desk, admin) = desk(temp.path());
+    let bot = |url: &str, secret: Value| json!({"way": {"telegram": {"base_url": url, "chat": "-1"}}, "secret": secret, "severity_min": "info"});
+    let path = "/api/alerts/channels/chat";
+    let version = put(&admin, path, None, &bot("https://one.example", json!("1:a"))).json()["version"].clone();
+    let refused = put(&admin, path, Some(&version), &bot("https://two.example", Value::Null));
+    assert_eq!(refused.problem(422), "secret_needed");
+    let version =
+        put(&admin, path, Some(&version), &bot("https://ONE.example/api", Value::Null)).ok()["version"].clone();
+    put(&admin, path, Some(&version), &bot("https://two.example", json!("1:b"))).ok();
+    desk.stop();
+}
+
+/// Of those who make the same rule at once one makes it, and the others are told so.
+#[test]
+fn a_rule_is_made_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let (desk, admin) = desk(temp.path());
+    for round in 0..5 {
+        let path = format!("/api/alerts/rules/mine-{round}");
+        let made: Vec<u16> = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..6)
+                .map(|number| {
+                    let (admin, path) = (&admin, &path);
+                    let body = json!({"title": format!("{number}"), "when": "limit_hit"});
+                    scope.spawn(move || put(admin, path, None, &body).status)
+                })
+                .collect();
+            makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+        });
+        assert_eq!(made.iter().filter(|status| **status == 201).count(), 1, "{made:?}");
+        assert!(made.iter().all(|status| [201, 409, 412, 428].contains(status)), "{made:?}");
+    }
+    desk.stop();
+}
+
+#[test]
+fn the_answer_to_a_mute_is_that_mute_also_when_it_is_asked_again() {
+    let temp = tempfile::tempdir().unwrap();
+    let (desk, admin) = desk(temp.path());
+    let mute = |key: &str, rule: &str| {
+        let body = json!({"rule": rule, "seconds": 60, "reason": "known"});
+        let made = admin.call("POST", "/api/alerts/mutes").key(key).json(&body).send();
+        assert_eq!(made.status, 201, "{}", made.text);
+        made.json()
+    };
+    let one = mute("one", "disk-low");
+    mute("other", "limit-hit");
+    assert_eq!(mute("one", "disk-low"), one);
+    assert_eq!((&one["rule"], &one["id"]), (&json!("disk-low"), &json!(1)));
     desk.stop();
 }
 
@@ -570,4 +688,23 @@ fn the_secret_of_a_channel_moves_with_the_log_and_is_missed_where_it_is_gone() {
     drop(vault);
     let (code, said) = verify(&to);
     assert!(code == 6 && said.contains("the channel ops of alerts"), "{code} {said}");
+}
+
+/// What is repeated was done already: it does nothing to the channel that was made meanwhile.
+#[test]
+fn a_removal_that_is_repeated_leaves_the_channel_that_was_made_again_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    let (desk, admin) = desk(temp.path());
+    let receiver = Receiver::new(&[Answer::Status(200)]);
+    channel(&admin, &receiver.url(), 1);
+    let path = "/api/alerts/channels/ops";
+    let version = admin.get(path).ok()["version"].clone();
+    let remove = || admin.call("DELETE", path).key("once").header("if-match", format!("\"{version}\"")).send();
+    assert_eq!(remove().status, 204);
+    let secret = channel(&admin, &receiver.url(), 1);
+    assert_eq!(remove().status, 204, "as it was answered the first time");
+    let tested = admin.post("/api/alerts/channels/ops/test", &json!({})).ok();
+    assert_eq!(tested["taken"], true, "{tested}");
+    receiver.posts()[0].is_signed_with(&secret);
+    desk.stop();
 }

@@ -293,6 +293,21 @@ fn another_address_ends_the_wait_for_the_old_one() {
 }
 
 #[test]
+fn a_reset_asks_at_once_also_while_a_probe_hangs() {
+    in_virtual_time(|| async {
+        let case = Case::new();
+        let (id, actor) = case.with(1, Peer::Hangs);
+        until(&case, 2).await;
+        case.is(1, Peer::Answers { millis: 1 });
+        case.does(id, Command::Reset);
+        actor.do_send(Look);
+        until(&case, 4).await;
+        assert_eq!(case.asked(1), [0, 2]);
+        assert_eq!((case.endpoint(id).health.status, case.endpoint(id).health.failures), (Status::Online, 0));
+    });
+}
+
+#[test]
 fn who_asks_gets_the_next_answer_without_a_second_probe() {
     in_virtual_time(|| async {
         let case = Case::new();

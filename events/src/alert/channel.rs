@@ -6,6 +6,7 @@ use crate::id::CredentialId;
 use serde::{Deserialize, Serialize};
 
 const TEXT_MAX: usize = 2_000;
+const URL_WANTED: &str = "a URL that begins with https:// or http://, without a name or password before the host";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +64,19 @@ impl Way {
             Way::Email { .. } => "email",
         }
     }
+
+    /// Who is spoken to, and how: what a secret was given for.
+    pub fn place(&self) -> String {
+        let of = |url: &str| match url.split_once("://") {
+            Some((scheme, rest)) => format!("{scheme}://{}", authority(rest)).to_ascii_lowercase(),
+            None => url.into(),
+        };
+        match self {
+            Way::Webhook { url } => of(url),
+            Way::Telegram { base_url, .. } => of(base_url),
+            Way::Email { host, port, tls, .. } => format!("{}:{port} {tls:?}", host.to_ascii_lowercase()),
+        }
+    }
 }
 
 impl Channel {
@@ -76,15 +90,15 @@ impl Channel {
         }
         let url = |text: &str| {
             let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-            is_text(text) && rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
+            let good =
+                |rest: &str| !authority(rest).is_empty() && !rest.contains(|c: char| c.is_whitespace() || c == '\\');
+            is_text(text) && rest.is_some_and(|rest| good(rest) && !authority(rest).contains('@'))
         };
         match &self.way {
-            Way::Webhook { url: at } if !url(at) => invalid("url", "a URL that begins with https:// or http://"),
+            Way::Webhook { url: at } if !url(at) => invalid("url", URL_WANTED),
             Way::Webhook { .. } if self.secret.is_none() => invalid("secret", "a webhook signs with a secret"),
             Way::Webhook { .. } => Ok(()),
-            Way::Telegram { base_url, .. } if !url(base_url) => {
-                invalid("base_url", "a URL that begins with https:// or http://")
-            }
+            Way::Telegram { base_url, .. } if !url(base_url) => invalid("base_url", URL_WANTED),
             Way::Telegram { chat, .. } if !is_text(chat) => invalid("chat", "the id of a chat, or @NAME"),
             Way::Telegram { .. } if self.secret.is_none() => invalid("secret", "the token of the bot"),
             Way::Telegram { .. } => Ok(()),
@@ -98,6 +112,11 @@ impl Channel {
             Way::Email { .. } => Ok(()),
         }
     }
+}
+
+/// Host and port of what follows the scheme.
+fn authority(rest: &str) -> &str {
+    rest.split(['/', '?', '#']).next().unwrap_or("")
 }
 
 fn is_text(text: &str) -> bool {

@@ -155,11 +155,13 @@ impl Alerts {
     pub(super) fn remember(&mut self, event: &Event, at: &Stamp) {
         match event {
             Event::RuleSet(set) => {
+                self.end_quiet(&set.id, &set.rule);
                 self.changed.insert(set.id.clone(), Some(Entry { is: set.rule.clone(), version: at.version }));
                 self.revision = at.version;
             }
             Event::RuleRemoved(removed) => {
                 self.changed.insert(removed.id.clone(), None);
+                self.quiet.remove(&removed.id);
                 self.revision = at.version;
             }
             Event::ChannelSet(set) => {
@@ -234,6 +236,15 @@ impl Alerts {
         self.keep_quiet(raised, at);
         self.post(at.position, Edge::Raised, &raised.channels, at);
         self.tally.raised += 1;
+    }
+
+    /// What was quiet for another condition, or for another time, may be raised.
+    fn end_quiet(&mut self, id: &RuleId, rule: &Rule) {
+        let same =
+            |known: Entry<Rule>| (known.is.when, known.is.cooldown_seconds) == (rule.when, rule.cooldown_seconds);
+        if !self.rule(id).is_some_and(same) {
+            self.quiet.remove(id);
+        }
     }
 
     /// What is no longer quiet is forgotten here, so that the list does not grow.

@@ -12,7 +12,7 @@ use crate::reason::RuntimeStatus;
 use crate::time::{Span, Timestamp};
 use crate::truth::Truth;
 use crate::view::Fold;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// No more is said at once; the rest follows with the next look.
 pub const COMMANDS_MAX: usize = 200;
@@ -33,6 +33,8 @@ pub struct Machine {
     pub unsaved_since: Option<Timestamp>,
     /// When the last backup was made, 0 where there never was one; none where nobody looks for backups.
     pub backup_at: Option<Timestamp>,
+    /// Of these nothing can be said now. What was raised of them stays.
+    pub unknown: BTreeSet<Subject>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,9 @@ pub struct Disk {
 pub struct Watch {
     since: BTreeMap<(RuleId, Subject), Timestamp>,
     samples: VecDeque<(Timestamp, Counts)>,
+    /// Of the first look.
+    began: Option<Timestamp>,
+    silent: BTreeMap<(When, Subject), Option<Timestamp>>,
 }
 
 /// Failed and all requests of each endpoint.
@@ -69,9 +74,12 @@ impl Watch {
     pub fn look(&mut self, fold: &Fold, machine: &Machine, now: Timestamp) -> Vec<Command> {
         let unused = super::Alerts::default();
         let alerts = fold.truth.alerts().unwrap_or(&unused);
+        self.began = self.began.or(Some(now));
         self.sample(fold, now);
+        self.listen(fold, now);
         let (mut raise, mut held) = (Vec::new(), BTreeMap::new());
-        for (id, rule) in alerts.rules() {
+        let rules = alerts.rules();
+        for (id, rule) in &rules {
             if !rule.is.enabled {
                 continue;
             }
@@ -83,15 +91,18 @@ impl Watch {
                 let since = found.since.or_else(|| self.since.get(&key).copied()).unwrap_or(now);
                 held.insert(key, since);
                 let long_enough = now.since(since) >= Span::seconds(i64::from(rule.is.hold_seconds));
-                let new = alerts.is_raised(&id, &found.subject).is_none();
-                if long_enough && new && !alerts.is_quiet(&id, &found.subject, now) {
+                let new = alerts.is_raised(id, &found.subject).is_none();
+                if long_enough && new && !alerts.is_quiet(id, &found.subject, now) {
                     let Holding { subject, detail, .. } = found;
                     raise.push(Command::Raise { rule: id.clone(), subject, detail, since });
                 }
             }
         }
-        let over =
-            alerts.raised().filter(|(rule, subject, _)| !held.contains_key(&((*rule).clone(), (*subject).clone())));
+        let over = alerts.raised().filter(|(rule, subject, _)| {
+            let holds = held.contains_key(&((*rule).clone(), (*subject).clone()));
+            let rule = rules.get(*rule).filter(|rule| rule.is.enabled && rule.is.covers(subject));
+            !holds && !rule.is_some_and(|rule| self.is_unknown(&rule.is, subject, fold, machine, now))
+        });
         let clear = over.map(|(rule, subject, _)| Command::Clear { rule: rule.clone(), subject: subject.clone() });
         let mutes = alerts.mutes.values().any(|mute| mute.of.until <= now).then_some(Command::EndMutes);
         let said = clear.chain(mutes).chain(raise).take(COMMANDS_MAX).collect();
@@ -109,10 +120,10 @@ impl Watch {
             | When::AccountNotConnected
             | When::AccountWarned
             | When::LimitNear
-            | When::LimitHit => {
-                let accounts = truth.accounts().filter(|(_, account)| !truth.is_quarantined(&account.stream()));
-                accounts.flat_map(|(_, account)| of_account(rule.when, account, truth, desk.listening_since)).collect()
-            }
+            | When::LimitHit => accounts(truth)
+                .flat_map(|account| of_account(rule.when, account, truth, desk.listening_since))
+                .map(|found| self.not_before(rule.when, found))
+                .collect(),
             When::DeskStopped => desk
                 .stopped
                 .iter()
@@ -160,6 +171,63 @@ impl Watch {
         }
     }
 
+    /// Whether nobody can say now that it does not hold.
+    fn is_unknown(&self, rule: &Rule, subject: &Subject, fold: &Fold, machine: &Machine, now: Timestamp) -> bool {
+        let watched = self.began.map_or(Span(0), |began| now.since(began));
+        match rule.when {
+            // A failure from before the start is known to nobody any more.
+            When::LogFailing => watched < seconds(rule.threshold),
+            When::EndpointErrors => watched < WINDOW && self.requests_seen(subject, fold) < REQUESTS_MIN,
+            _ => machine.unknown.contains(subject),
+        }
+    }
+
+    fn requests_seen(&self, subject: &Subject, fold: &Fold) -> u64 {
+        let Some((_, before)) = self.samples.front() else { return 0 };
+        let shares = fold.views.endpoints.shares().filter_map(|(id, share)| Some((id?, share.tally.total())));
+        let of = |id: EndpointId| Subject::of("endpoint", &id.to_string());
+        let seen =
+            |(id, total): (EndpointId, u64)| total.saturating_sub(before.get(&id).map_or(0, |(_, total)| *total));
+        shares.filter(|(id, _)| of(*id) == *subject).map(seen).sum()
+    }
+
+    /// Since when somebody misses those who are silent. Where one was silent before that, it counts from when it was seen first; else
+    /// from when it was heard last, as the log says.
+    fn listen(&mut self, fold: &Fold, now: Timestamp) {
+        let listening_since = fold.truth.desk().map_or(Timestamp::ZERO, |desk| desk.listening_since);
+        let mut silent = BTreeMap::new();
+        for account in accounts(&fold.truth) {
+            let stream = account.stream();
+            let subject = Subject::of(stream.kind(), &stream.key());
+            for when in [When::AccountOffline, When::TerminalLost] {
+                let is_silent = match when {
+                    When::TerminalLost => account.connection == Connection::Lost,
+                    _ => !account.is_online(),
+                };
+                if !is_silent {
+                    continue;
+                }
+                let key = (when, subject.clone());
+                let missed = of_account(when, account, &fold.truth, listening_since).pop().map(|found| {
+                    match (self.silent.get(&key), found.since) {
+                        (Some(None), _) => now,
+                        (Some(Some(before)), since) => since.map_or(*before, |since| since.max(*before)),
+                        (None, since) => since.unwrap_or(now),
+                    }
+                });
+                silent.insert(key, missed);
+            }
+        }
+        self.silent = silent;
+    }
+
+    fn not_before(&self, when: When, found: Holding) -> Holding {
+        match self.silent.get(&(when, found.subject.clone())) {
+            Some(Some(since)) => Holding { since: Some(*since), ..found },
+            _ => found,
+        }
+    }
+
     /// Counts of each endpoint, a few of the last minutes.
     fn sample(&mut self, fold: &Fold, now: Timestamp) {
         if self.samples.back().is_some_and(|(at, _)| now.since(*at) < SAMPLE_EVERY) {
@@ -189,6 +257,10 @@ impl Watch {
         }
         failing
     }
+}
+
+fn accounts(truth: &Truth) -> impl Iterator<Item = &Account> {
+    truth.accounts().map(|(_, account)| account).filter(|account| !truth.is_quarantined(&account.stream()))
 }
 
 fn of_account(when: When, account: &Account, truth: &Truth, listening_since: Timestamp) -> Vec<Holding> {

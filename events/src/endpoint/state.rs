@@ -129,7 +129,10 @@ impl Endpoint {
             Event::ModelsSynced(synced) => {
                 (self.models, self.models_at) = (synced.models.clone(), Some(at.recorded_at));
             }
-            Event::Reset(_) => self.start_anew(at),
+            Event::Reset(_) => {
+                self.start_anew(at);
+                self.revision = at.version;
+            }
             Event::RequestFinished(finished) => self.finished(finished, at),
             Event::ProxyChanged(_) => unreachable!("an event of the proxy in the stream of endpoint {}", self.id),
         }

@@ -176,6 +176,75 @@ fn each_rule_is_raised_when_its_time_is_over_and_cleared_when_it_does_not_hold()
     }
 }
 
+/// A restart forgets what only the machine saw: what nobody can judge yet stays raised.
+#[test]
+fn what_nobody_can_judge_is_not_cleared_by_a_restart() {
+    let unknown = [("disk-low", "disk/data"), ("snapshot-old", "desk/snapshots"), ("backup-old", "desk/backups")];
+    for (rule, subject, happens, seconds, _) in ROWS {
+        // How long it stays unknown; the machine says of the others when it knows.
+        let known_after = match *rule {
+            "endpoint-errors" | "log-failing" => Some(300),
+            other => unknown.iter().any(|(rule, _)| *rule == other).then_some(0),
+        };
+        let Some(known_after) = known_after else { continue };
+        let mut case = Case::new();
+        happens(&mut case);
+        case.looks();
+        case.passes(*seconds);
+        case.looks();
+        assert_eq!(case.raised(), [format!("{rule} {subject}")]);
+        case.restarts();
+        let unknown = unknown.iter().map(|(_, subject)| crate::sample::alert::subject(subject)).collect();
+        case.machine = Machine { unknown, ..Machine::default() };
+        assert_eq!(case.looks(), [""; 0], "{rule}");
+        if known_after > 0 {
+            case.passes(known_after - 1);
+            assert_eq!(case.looks(), [""; 0], "{rule}");
+            case.passes(1);
+        } else {
+            case.passes(3_600);
+            assert_eq!(case.looks(), [""; 0], "{rule}");
+            case.machine.unknown.clear();
+        }
+        assert_eq!(case.looks(), ["alert_cleared"], "{rule}");
+    }
+}
+
+#[test]
+fn requests_that_succeed_after_a_restart_clear_before_the_window_is_full() {
+    let mut case = Case::new();
+    endpoint(&mut case);
+    case.looks();
+    asked(&mut case, 20, Outcome::UpstreamError);
+    case.change("endpoint-errors", |rule| rule.hold_seconds = 0);
+    case.looks();
+    assert_eq!(case.raised().len(), 1);
+    case.restarts();
+    case.looks();
+    asked(&mut case, 9, Outcome::Success);
+    assert_eq!(case.looks(), [""; 0], "too few to say anything");
+    asked(&mut case, 1, Outcome::Success);
+    assert_eq!(case.looks(), ["alert_cleared"]);
+}
+
+#[test]
+fn one_that_was_silent_before_it_was_missed_is_given_the_time_of_the_rule() {
+    let mut case = Case::new();
+    online(&mut case, &slave());
+    told(&mut case, &slave(), Of::SetIntent { enabled: false });
+    case.looks();
+    case.passes(3_600);
+    told(&mut case, &slave(), Of::CheckSilence);
+    case.looks();
+    told(&mut case, &slave(), Of::SetIntent { enabled: true });
+    assert_eq!(case.looks(), [""; 0]);
+    case.passes(119);
+    assert_eq!(case.looks(), [""; 0]);
+    case.passes(1);
+    assert_eq!(case.looks(), ["alert_raised"]);
+    assert_eq!(case.raised(), ["account-offline slave/S_1"]);
+}
+
 #[test]
 fn every_condition_has_a_built_in_rule_that_is_in_order() {
     let rules = built_in();
@@ -201,6 +270,7 @@ fn what_is_in_order_raises_nothing() {
         unsaved_since: Some(case.log.now),
         backup_at: Some(case.log.now),
         log_failed_at: None,
+        unknown: Default::default(),
     };
     for _ in 0..10 {
         assert_eq!(case.looks(), [""; 0]);

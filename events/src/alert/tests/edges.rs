@@ -35,6 +35,41 @@ fn after_it_was_raised_a_rule_is_quiet_for_its_cooldown() {
 }
 
 #[test]
+fn a_rule_that_has_another_cooldown_or_condition_or_is_new_is_not_quiet_for_the_old_one() {
+    type Change = fn(&mut Case);
+    let rows: [(Change, bool); 4] = [
+        (|case| case.change("desk-stopped", |rule| rule.cooldown_seconds = 5), true),
+        (
+            |case| {
+                case.change("desk-stopped", |rule| rule.when = When::LimitHit);
+                case.change("desk-stopped", |rule| rule.when = When::DeskStopped);
+            },
+            true,
+        ),
+        (
+            |case| {
+                let rule = case.alerts().rule(&rule_id("desk-stopped")).unwrap().is;
+                case.says(Command::RemoveRule { id: rule_id("desk-stopped"), expected: None }).unwrap();
+                case.says(Command::SetRule { id: rule_id("desk-stopped"), rule, expected: None }).unwrap();
+            },
+            true,
+        ),
+        (|case| case.change("desk-stopped", |rule| rule.title = "Halt!".into()), false),
+    ];
+    for (change, raises) in rows {
+        let mut case = Case::new();
+        case.change("desk-stopped", |rule| rule.cooldown_seconds = 600);
+        case.stop();
+        case.looks();
+        case.resume();
+        case.looks();
+        change(&mut case);
+        case.stop();
+        assert_eq!(case.looks().is_empty(), !raises);
+    }
+}
+
+#[test]
 fn what_is_muted_is_raised_silently_and_told_when_the_mute_is_over_if_it_still_holds() {
     for (rule, about, mutes) in [
         (Some("desk-stopped"), None, true),
@@ -157,6 +192,8 @@ fn what_makes_no_sense_is_refused_by_its_field() {
         (Channel { secret: None, ..channel() }, "secret"),
         (Channel { way: hook("ftp://a"), ..channel() }, "url"),
         (Channel { way: hook("https://"), ..channel() }, "url"),
+        (Channel { way: hook("https://desk:secret@hooks.example/x"), ..channel() }, "url"),
+        (Channel { way: hook("https://hooks.example\\@other.example"), ..channel() }, "url"),
         (Channel { way: mail("nobody", to.clone()), ..channel() }, "from"),
         (Channel { way: mail("a@b", vec![]), ..channel() }, "to"),
         (Channel { way: mail("a@b", vec!["a\n@b".into()]), ..channel() }, "to"),
@@ -166,6 +203,8 @@ fn what_makes_no_sense_is_refused_by_its_field() {
         let no = case.says(set).unwrap_err();
         assert_eq!((no.code.as_str(), no.field.as_deref()), ("setting_invalid", Some(field)));
     }
+    let good = Channel { way: hook("https://hooks.example/@desk?to=a@b"), ..channel() };
+    case.says(Command::SetChannel { id: channel_id("x"), channel: Box::new(good), expected: None }).unwrap();
     let now = case.log.now;
     for (rule, until, field) in [
         (Some(rule_id("disk-low")), now, "until"),

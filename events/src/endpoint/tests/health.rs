@@ -157,6 +157,17 @@ fn a_probe_is_due_at_the_interval_and_later_and_later_while_it_is_offline() {
 }
 
 #[test]
+fn a_probe_that_was_under_way_at_a_reset_says_nothing() {
+    let mut case = Case::online();
+    let revision = case.endpoint.revision;
+    case.does(Command::Reset);
+    assert!(case.endpoint.revision > revision);
+    let outcome = ProbeOutcome::Failed { failure: Failure::Timeout, detail: String::new() };
+    assert_eq!(case.does(Command::TakeProbe { outcome, found: None, revision, jitter: 0 }), [""; 0]);
+    assert_eq!((case.status(), case.endpoint.health.failures, case.probed_in()), (Status::Pending, 0, 0));
+}
+
+#[test]
 fn the_wait_is_spread_by_a_quarter_both_ways_and_never_shorter_than_that() {
     let seconds = |retries, interval, jitter| backoff(retries, Span::seconds(interval), jitter).0 / 1_000_000;
     for (retries, interval, jitter, expected) in [
