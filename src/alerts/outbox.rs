@@ -220,7 +220,7 @@ mod tests {
         for id in first {
             under_way.begin(id.clone(), std::future::pending());
         }
-        assert_eq!(chosen(due.iter(), &under_way, slots.taken()), [&delivery(0, "x"); 0]);
+        assert!(chosen(due.iter(), &under_way, slots.taken()).is_empty());
         // The try of the first one is over for whoever waits, and its thread goes on.
         let thread = held[0].clone();
         drop(held);
