@@ -177,7 +177,7 @@ pub async fn sums_of_days_add_up(mut site: impl Database) {
     let all = reader.request_days("", "9999").await.unwrap();
     assert_eq!(all, [day("2026-01-30", "a", 3), day("2026-01-31", "a", 100)]);
     let checkpoint = reader.checkpoint(Model::RequestDays).await.unwrap();
-    assert_eq!(checkpoint, Some(Checkpoint { position: Position(15), schema: 1 }));
+    assert_eq!(checkpoint, Some(Checkpoint { position: Position(15), schema: Model::RequestDays.schema() }));
     assert_eq!(log.forget_days("2026-01-31").await.unwrap(), 1);
     assert_eq!(reader.request_days("", "9999").await.unwrap().len(), 1);
     log.clear(Model::RequestDays, Position(0)).await.unwrap();
