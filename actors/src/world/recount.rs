@@ -103,6 +103,8 @@ impl Recount {
             Event::Reset(_) => {
                 if let Some(known) = self.endpoints.get_mut(id) {
                     known.patient.reset(record.recorded_at);
+                    // What was asked before says nothing any more.
+                    known.revision = record.version;
                 }
                 Ok(())
             }
