@@ -171,12 +171,18 @@ impl Terminal {
         }
     }
 
+    /// The same message, under its number. What the account held is an exception: the desk has taken in results since, and
+    /// would take what is not in the old list for gone, so that it is listed anew.
     fn ask_again(&mut self, tag: u32, now: Timestamp) {
         let Some(what) = self.asked.get(&tag).map(|asked| asked.what.clone()) else { return };
+        self.counts.resent += 1;
+        if matches!(what, What::Snapshot) {
+            self.asked.remove(&tag);
+            return self.outputs.push_back(Output::ListTrades);
+        }
         let due = now + self.patience(&what);
         let Some(asked) = self.asked.get_mut(&tag) else { return };
         asked.due = due;
-        self.counts.resent += 1;
         self.outputs.push_back(Output::Ask { tag, message: asked.message.clone() });
     }
 }

@@ -793,6 +793,19 @@ fn a_snapshot_is_sent_after_the_signals_that_it_covers() {
     assert_eq!(world.desk.snapshots[0].through_signal_seq, 1);
 }
 
+/// Results that the desk took meanwhile are in no older list.
+#[test]
+fn a_snapshot_that_was_not_taken_is_made_anew() {
+    let mut world = World::live();
+    world.desk.deliver.push(Delivery::RequestSnapshot {});
+    world.desk.refuse = Some(code::UNAVAILABLE);
+    world.settle();
+    assert_eq!((world.listed, world.desk.snapshots.len()), (1, 0));
+    world.desk.refuse = None;
+    world.pass(Span::seconds(2));
+    assert_eq!((world.listed, world.desk.snapshots.len()), (2, 1));
+}
+
 #[test]
 fn it_leaves_when_everything_is_said() {
     let mut world = World::live();
