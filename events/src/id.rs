@@ -1,5 +1,6 @@
 //! Names of things. Each is checked once, when it is made.
 
+use crate::trade::Symbol;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -11,14 +12,23 @@ pub enum IdError {
     Account(String),
     #[error("a user name has 1 to 64 characters of a-z 0-9 . _ @ and -, got `{0}`")]
     User(String),
-    #[error("a stream is `desk`, `master/ACCOUNT`, `slave/ACCOUNT`, `endpoint/ID`, `proxy` or `alerts`, got `{0}`")]
+    #[error(
+        "a stream is `desk`, `master/ACCOUNT`, `slave/ACCOUNT`, `endpoint/ID`, `proxy`, `alerts`, `guard`, `market/VENUE:SYMBOL`, \
+         `strategy/ID` or `venue/ID`, got `{0}`"
+    )]
     Stream(String),
+    #[error("a strategy's id has 1 to 32 characters of a-z 0-9 and _, got `{0}`")]
+    Strategy(String),
+    #[error("a venue's id has 1 to 32 characters of a-z 0-9 and _, got `{0}`")]
+    Venue(String),
+    #[error("a market is `VENUE:SYMBOL`, the symbol of 1 to 40 visible characters, got `{0}`")]
+    Market(String),
     #[error("a role is `master` or `slave`, got `{0}`")]
     Role(String),
 }
 
 macro_rules! checked_text {
-    ($(#[$doc:meta])* $name:ident, $error:path, $good:expr) => {
+    ($(#[$doc:meta])* $name:ident, $error:path, $longest:literal, $good:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -28,7 +38,7 @@ macro_rules! checked_text {
             pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
                 let text: String = text.into();
                 let good: fn(char) -> bool = $good;
-                if text.is_empty() || text.len() > 64 || !text.chars().all(good) {
+                if text.is_empty() || text.len() > $longest || !text.chars().all(good) {
                     return Err($error(text.chars().take(80).collect()));
                 }
                 Ok(Self(text.into_boxed_str()))
@@ -63,12 +73,59 @@ macro_rules! checked_text {
 
 checked_text!(
     /// A trading account: broker and login, `IC_Markets_12345`.
-    AccountId, IdError::Account, |c| c.is_ascii_alphanumeric() || c == '_'
+    AccountId, IdError::Account, 64, |c| c.is_ascii_alphanumeric() || c == '_'
 );
 checked_text!(
     /// A person at the desk.
-    UserName, IdError::User, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '@' | '-')
+    UserName, IdError::User, 64, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '@' | '-')
 );
+
+checked_text!(
+    /// A strategy, `btc_maker`.
+    StrategyId, IdError::Strategy, 32, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'
+);
+checked_text!(
+    /// An account at a venue, `paper`.
+    VenueId, IdError::Venue, 32, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'
+);
+
+/// A symbol at a venue, `paper:BTC-USD`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MarketId {
+    pub venue: VenueId,
+    pub symbol: Symbol,
+}
+
+impl std::str::FromStr for MarketId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let unknown = || IdError::Market(text.chars().take(80).collect());
+        let (venue, symbol) = text.split_once(':').ok_or_else(unknown)?;
+        Ok(MarketId { venue: VenueId::new(venue)?, symbol: Symbol::new(symbol).map_err(|_| unknown())? })
+    }
+}
+impl TryFrom<String> for MarketId {
+    type Error = IdError;
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse()
+    }
+}
+impl From<MarketId> for String {
+    fn from(id: MarketId) -> String {
+        id.to_string()
+    }
+}
+impl fmt::Display for MarketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.venue, self.symbol)
+    }
+}
+impl fmt::Debug for MarketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl AccountId {
     /// The id that a broker's name and a login make: ` `, `.` and `-` become `_`.

@@ -4,7 +4,7 @@
 //! the same bytes on every machine.
 //!
 //! Reading order: the vocabulary (`id`, `money`, `time`, `reason`), the record (`envelope`, `event`, `codec`, `commit`), the
-//! rule of a stream (`stream`), the streams (`desk`, `account`, `endpoint`, `alert`), all of them together (`truth`, `react`), and what people look
+//! rule of a stream (`stream`), the streams (`desk`, `account`, `endpoint`, `alert`, `market`, `strategy`, `order`), all of them together (`truth`, `react`), and what people look
 //! at (`view`).
 
 pub mod account;
@@ -18,9 +18,12 @@ pub mod endpoint;
 pub mod envelope;
 pub mod event;
 pub mod id;
+pub mod market;
 pub mod money;
+pub mod order;
 pub mod react;
 pub mod reason;
+pub mod strategy;
 pub mod stream;
 pub mod time;
 pub mod trade;
