@@ -382,7 +382,7 @@ fn endpoint_changes(endpoint: &Endpoint) -> Vec<Change<Endpoint>> {
         ("endpoint.next_probe_at", |it| it.next_probe_at = Timestamp(1)),
         ("endpoint.models", |it| it.models.clear()),
         ("endpoint.models_at", |it| it.models_at = None),
-        ("endpoint.told", |it| it.told.1 += 1),
+        ("endpoint.told", |it| it.told.note(&sample::endpoint::finished(77))),
         ("endpoint.revision", |it| it.revision = Version(99)),
     ]
 }
@@ -392,7 +392,7 @@ fn proxy_changes(proxy: &Proxy) -> Vec<Change<Proxy>> {
     vec![
         ("proxy.zone", |it| it.settings.zone = "UTC".into()),
         ("proxy.aliases", |it| it.settings.aliases.clear()),
-        ("proxy.told", |it| it.told.1 += 1),
+        ("proxy.told", |it| it.told.note(&sample::endpoint::finished(77))),
         ("proxy.revision", |it| it.revision = Version(99)),
     ]
 }
