@@ -234,7 +234,10 @@ fn what_cannot_be_served_is_refused_in_the_form_of_openai_and_counted() {
     assert_eq!(error(&token.get("/v1/models"), 401), "invalid_api_key", "a token of the desk is no key of the proxy");
     assert_eq!(scene.client.get("/api/status").problem(401), "login_needed", "nor the other way round");
     let metrics = scene.desk.client().get("/metrics").text;
-    assert!(metrics.contains("tidehelm_strangers_refused_total 4"), "three of them and the last are strangers: {metrics}");
+    assert!(
+        metrics.contains("tidehelm_strangers_refused_total 4"),
+        "three of them and the last are strangers: {metrics}"
+    );
     let stats = scene.counted(before + 5);
     assert_eq!((&stats["outcomes"]["refused"], &stats["without_endpoint"]), (&json!(5), &json!(before + 5)));
 
