@@ -471,5 +471,8 @@ fn list(directory: &mut Directory, endpoint: &Endpoint, event: &endpoint::Event)
     }
 }
 
+mod decide;
 #[cfg(test)]
 mod tests;
+
+pub use decide::Command;
