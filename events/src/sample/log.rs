@@ -72,6 +72,11 @@ impl Log {
         self.append(to, vec![event], None, &mut VecDeque::new());
     }
 
+    /// What nobody would decide now, as a log may have it.
+    pub fn has(&mut self, to: &StreamId, event: Event) {
+        self.append(to, vec![event], None, &mut VecDeque::new());
+    }
+
     pub fn seal(&mut self) {
         let open = &self.records[self.committed..];
         if open.is_empty() {
