@@ -77,7 +77,11 @@ impl Bars {
     }
 
     fn close(&mut self, bar: Bar, whole: bool) {
-        assert!(self.finals.last().is_none_or(|last| last.open_at < bar.open_at), "the bar of {} closes late", bar.open_at);
+        assert!(
+            self.finals.last().is_none_or(|last| last.open_at < bar.open_at),
+            "the bar of {} closes late",
+            bar.open_at
+        );
         self.finals.push(bar);
         self.so_far = None;
         if !whole {
@@ -143,7 +147,8 @@ impl Frames {
     pub fn stretches(&self, timeframe: Timeframe, now: Timestamp) -> Vec<Stretch> {
         let mut stretches: Vec<Stretch> = Vec::new();
         let mut end: Option<Timestamp> = None;
-        let gap = |end: Option<Timestamp>, until| end.filter(|from| *from < until).map(|from| Stretch::Gap { from, until });
+        let gap =
+            |end: Option<Timestamp>, until| end.filter(|from| *from < until).map(|from| Stretch::Gap { from, until });
         for bar in self.of(timeframe).finals() {
             stretches.extend(gap(end, bar.open_at));
             stretches.push(Stretch::Bar(*bar));
@@ -234,7 +239,8 @@ impl Frames {
         for seed in seeds {
             if seed.open_at + timeframe.span() > now {
                 let fits = forming.is_none_or(|open_at| open_at == seed.open_at);
-                bars.so_far = if fits { Some(bars.so_far.map_or(*seed, |so_far| seeded(so_far, *seed))) } else { bars.so_far };
+                bars.so_far =
+                    if fits { Some(bars.so_far.map_or(*seed, |so_far| seeded(so_far, *seed))) } else { bars.so_far };
             } else if bars.lacks(seed.open_at) {
                 bars.put(*seed);
             }

@@ -160,7 +160,8 @@ impl Market {
         }
         self.keep_quote(quote, source_at, received_at);
         let minutes = self.bars(Timeframe::M1).finals().len();
-        if let Some(next) = self.next_phase(self.phase, self.heard_since, minutes, received_at, source_at, received_at) {
+        if let Some(next) = self.next_phase(self.phase, self.heard_since, minutes, received_at, source_at, received_at)
+        {
             self.turn(next, received_at);
         }
     }

@@ -55,7 +55,8 @@ impl Settings {
     /// Refuses the first that is out of its range, in the order in which they are written.
     pub(super) fn checked(self) -> Result<Self, Refusal> {
         let invalid = |field, why: &str| Err(Refusal::SettingInvalid { field, why: why.into() });
-        let Instrument { tick, step, size_min, size_max, notional_min, pip, fee_maker, fee_taker, .. } = &self.instrument;
+        let Instrument { tick, step, size_min, size_max, notional_min, pip, fee_maker, fee_taker, .. } =
+            &self.instrument;
         if tick.0 <= 0 || step.0 <= 0 || pip.0 <= 0 {
             return invalid("instrument", "`tick`, `step` and `pip` are above 0");
         }

@@ -95,6 +95,11 @@ impl Case {
         let heard = Heard { said, source_at: self.now - Span::millis(millis), received_at: self.now };
         self.does(Command::Hear(vec![heard]))
     }
+    /// Without events, for many.
+    fn takes(&mut self, quote: Quote) {
+        let heard = Heard { said: Said::Quote(quote), source_at: self.now, received_at: self.now };
+        self.market.take(&heard).unwrap();
+    }
     fn looks(&mut self) -> Vec<&'static str> {
         self.does(Command::Pass { unused: Tally::default() })
     }

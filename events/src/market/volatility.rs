@@ -156,6 +156,8 @@ mod tests {
             for (passed, mid) in ticks {
                 now += passed;
                 volatility.add(at(now), mid);
+                // It begins at what was heard first.
+                at_step.entry(now / 200 - if at_step.is_empty() { 1 } else { 0 }).or_insert(mid as f64);
                 at_step.insert(now / 200, mid as f64);
             }
             let (first, end) = (*at_step.keys().next().unwrap(), now / 200);

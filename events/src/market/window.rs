@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 
 /// The newest items, side by side in memory, oldest first. To push one and to forget one costs the same however many there are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(from = "Vec<T>", into = "Vec<T>", bound(serialize = "T: Copy + Serialize", deserialize = "T: Deserialize<'de>"))]
+#[serde(
+    from = "Vec<T>",
+    into = "Vec<T>",
+    bound(serialize = "T: Copy + Serialize", deserialize = "T: Deserialize<'de>")
+)]
 pub struct Window<T> {
     items: Vec<T>,
     /// So many at the front are forgotten and not yet cleared away.

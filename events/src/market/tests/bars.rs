@@ -77,7 +77,7 @@ fn longer_bars_are_the_same_quotes() {
     let mut quotes = Vec::new();
     for step in 0..20_000_i64 {
         let mid = 1_000 + (step * step) % 613 - (step % 97);
-        case.hears(Said::Quote(around(mid)));
+        case.takes(around(mid));
         quotes.push((case.now, Price::whole(mid)));
         case.passes(11_003);
     }

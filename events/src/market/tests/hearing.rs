@@ -6,9 +6,15 @@ use crate::trade::Side;
 #[test]
 fn a_quote_is_kept_when_it_says_something_new() {
     let bps = 50_000_i64 * 1_000_000_000 / 10_000;
-    for (passed, moved, kept) in
-        [(0, 0, false), (99, 0, false), (99, bps - 1, false), (0, bps, true), (0, -bps, true), (100, 0, true), (-1, 0, true)]
-    {
+    for (passed, moved, kept) in [
+        (0, 0, false),
+        (99, 0, false),
+        (99, bps - 1, false),
+        (0, bps, true),
+        (0, -bps, true),
+        (100, 0, true),
+        (-1, 0, true),
+    ] {
         let mut case = Case::new();
         case.hears(Said::Quote(around(50_000)));
         case.passes(passed);
@@ -134,7 +140,10 @@ fn the_same_deal_told_twice_is_one() {
     assert_eq!((case.market.counts.deals, case.market.unused.of(Unused::Duplicate)), (2, 1));
     assert_eq!(case.features().imbalance_1s, Some(Ratio(500_000_000)));
     // Those without a name cannot be told from each other.
-    assert_eq!([case.hears(Said::Deal(deal("", 50_000, 1))), case.hears(Said::Deal(deal("", 50_000, 1)))].concat().len(), 2);
+    assert_eq!(
+        [case.hears(Said::Deal(deal("", 50_000, 1))), case.hears(Said::Deal(deal("", 50_000, 1)))].concat().len(),
+        2
+    );
 }
 
 #[test]
@@ -180,14 +189,14 @@ fn what_is_missing_is_missing() {
 fn ticks_reach_back_a_minute_and_end() {
     let mut case = Case::new();
     for step in 0..2_000 {
-        case.hears(Said::Quote(around(50_000 + step % 7)));
+        case.takes(around(50_000 + step % 7));
         case.passes(100);
     }
     let ticks = case.market.ticks();
     assert!(ticks.windows(2).all(|pair| pair[0].at <= pair[1].at) && ticks.len() <= 901, "{}", ticks.len());
     assert!(ticks.last().unwrap().at.since(ticks[0].at) >= Span::seconds(89));
     for step in 0..20_000 {
-        case.hears(Said::Quote(around(50_000 + 1_000 * (step % 2))));
+        case.takes(around(50_000 + 1_000 * (step % 2)));
     }
     assert_eq!(case.market.ticks().len(), 8_192);
 }

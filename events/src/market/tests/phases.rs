@@ -9,7 +9,9 @@ fn a_market_is_warm_when_it_was_heard_long_enough() {
     assert_eq!(case.looks(), [""; 0]);
     assert_eq!(case.hears(Said::Mark(Price(1))), ["mark_seen"], "a mark warms nothing");
     assert_eq!(case.hears(Said::Quote(around(50_000))), ["quote_seen", "market_phase_changed"]);
-    for (passed, phase) in [(5_000, Seeding), (4_999, Seeding), (1, Warm), (5_000, Warm), (5_001, Seeding), (9_999, Stale)] {
+    for (passed, phase) in
+        [(5_000, Seeding), (4_900, Seeding), (100, Warm), (5_000, Warm), (5_001, Seeding), (9_999, Stale)]
+    {
         case.passes(passed);
         if phase == Stale {
             case.looks();
