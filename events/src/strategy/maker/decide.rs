@@ -57,8 +57,7 @@ impl Maker {
         let spread = self.spread(look);
         let mut why = self.weigh(look, spread.is_some(), now);
         let mode = self.next_mode(&why, now);
-        let care =
-            Care { defensive: mode == Mode::Defensive, reduce_only: why.all.has(Reason::InventoryLimit) };
+        let care = Care { defensive: mode == Mode::Defensive, reduce_only: why.all.has(Reason::InventoryLimit) };
         let quotes = self.quotes(look, spread, &why, mode, care);
         why.all = why.all.union(quotes.reasons);
         let mut events = self.turn(why, mode, look);
@@ -94,9 +93,13 @@ impl Maker {
     fn quotes(&self, look: &Look<'_>, spread: Option<Spread>, why: &Why, mode: Mode, care: Care) -> Quotes {
         let silent = mode == Mode::Pause || why.all.has(Reason::FeatureMissing);
         match (self.parameters(), spread, &look.features.quote, look.inventory) {
-            (Some(parameters), Some(spread), Some(quote), Some(inventory)) if !silent => {
-                Quotes::of(&Scene { parameters, features: look.features, inventory }, spread, quote, look.instrument, care)
-            }
+            (Some(parameters), Some(spread), Some(quote), Some(inventory)) if !silent => Quotes::of(
+                &Scene { parameters, features: look.features, inventory },
+                spread,
+                quote,
+                look.instrument,
+                care,
+            ),
             _ => Quotes::default(),
         }
     }

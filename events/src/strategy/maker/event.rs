@@ -115,7 +115,7 @@ pub enum CancelWhy {
     TooBold,
     /// It stands there for too long.
     Aged,
-    /// The target is elsewhere, or smaller.
+    /// The target is elsewhere, or clearly smaller.
     Moved,
 }
 

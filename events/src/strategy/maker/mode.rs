@@ -64,7 +64,8 @@ impl Maker {
             .with_if(self.drains_too_long(parameters, now), Reason::NotDrained);
         let missing_since = self.missing_since.unwrap_or(now);
         let missing_long = now.since(missing_since) > parameters.stale_cancel();
-        let by_setting = |reason, response| if response == Response::Pause { Reasons::of(reason) } else { Reasons::NONE };
+        let by_setting =
+            |reason, response| if response == Response::Pause { Reasons::of(reason) } else { Reasons::NONE };
         let set = by_setting(Reason::VenueErrors, parameters.on_venue_errors)
             .union(by_setting(Reason::EndpointDown, parameters.on_endpoint_down));
         let outside = Reasons::of(Reason::VenueErrors).with(Reason::EndpointDown);
@@ -128,9 +129,7 @@ fn of_the_inventory(parameters: &Parameters, look: &Look<'_>) -> Reasons {
     let Some(held) = look.inventory else { return Reasons::of(Reason::PositionUnknown) };
     let (held, most) = (i128::from(held.abs().0), i128::from(parameters.max_inventory.0));
     let far = most * i128::from(parameters.pause_inventory_ratio.0);
-    Reasons::NONE
-        .with_if(held > most, Reason::InventoryLimit)
-        .with_if(held * ONE > far, Reason::InventoryExceeded)
+    Reasons::NONE.with_if(held > most, Reason::InventoryLimit).with_if(held * ONE > far, Reason::InventoryExceeded)
 }
 
 /// Something that is looked at is not known.

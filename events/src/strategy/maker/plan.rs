@@ -106,7 +106,7 @@ impl Maker {
         }
         let Parameters { min_requote_bps, .. } = aim.parameters;
         let moved = moved_by(order.price, target.price, min_requote_bps.0);
-        let too_large = order.left > target.size;
+        let too_large = is_too_large(order.left, target.size);
         let placed = self.slot(order.side, order.level).and_then(|slot| slot.placed);
         let bold = aim.mode == Mode::Defensive && placed.is_some_and(|placed| placed.mode == Mode::Normal);
         if bold && (too_large || moved && is_nearer(order.side, order.price, target.price)) {
@@ -159,6 +159,11 @@ impl Maker {
 fn moved_by(order: Price, target: Price, least: i64) -> bool {
     let moved = i128::from(order.0.abs_diff(target.0));
     moved > 0 && moved * 10_000 * 1_000_000_000 >= i128::from(least) * i128::from(order.0)
+}
+
+/// By more than a tenth: what a moved price makes of a size is no reason to replace an order.
+fn is_too_large(left: Size, target: Size) -> bool {
+    i128::from(left.0) * 10 > i128::from(target.0) * 11
 }
 
 fn is_nearer(side: Side, order: Price, target: Price) -> bool {

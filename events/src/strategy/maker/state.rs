@@ -200,7 +200,8 @@ impl Maker {
     fn decided(&mut self, decided: &Decided, at: &Stamp) {
         for place in &decided.place {
             let placed = Placed { at: at.recorded_at, position: at.position, mode: decided.mode };
-            self.slots[index(place.side)][usize::from(place.level)] = Slot { placed: Some(placed), cancel_asked_at: None };
+            self.slots[index(place.side)][usize::from(place.level)] =
+                Slot { placed: Some(placed), cancel_asked_at: None };
         }
         for cancel in &decided.cancel {
             if let Some(slot) = self.slots[index(cancel.side)].get_mut(usize::from(cancel.level)) {

@@ -11,14 +11,25 @@ enum Step {
     /// Decisions up to now come to the venue's stream.
     Carry,
     /// The next order that is on its way is taken, or not.
-    Answer { accept: bool },
+    Answer {
+        accept: bool,
+    },
     /// Its answer got lost, or is found again.
     Lose,
     /// The next cancel is done, or not.
-    Cancel { done: bool },
-    Fill { which: usize, all: bool },
+    Cancel {
+        done: bool,
+    },
+    Fill {
+        which: usize,
+        all: bool,
+    },
     Asked,
-    Market { bid: i64, vol: i64, imbalance: i64 },
+    Market {
+        bid: i64,
+        vol: i64,
+        imbalance: i64,
+    },
     Missing,
     Stale,
     Inventory(Option<i64>),
@@ -55,7 +66,8 @@ struct Venue {
 
 impl Venue {
     fn new(levels: u8) -> Self {
-        let values = Parameters { levels, pause_min_duration_ms: 1_000, defensive_clear_ms: 1_000, ..Parameters::default() };
+        let values =
+            Parameters { levels, pause_min_duration_ms: 1_000, defensive_clear_ms: 1_000, ..Parameters::default() };
         let mut case = Case::with(values);
         case.carried_through = Some(Position(0));
         Venue { case, on_the_way: VecDeque::new(), log: vec![], born: 0 }
@@ -188,7 +200,8 @@ fn check(venue: &Venue, events: &[Event]) -> Result<(), TestCaseError> {
         cancelled.dedup();
         prop_assert_eq!(cancelled.len(), count, "cancelled twice in one decision");
     }
-    let changes = events.iter().filter(|event| matches!(event, Event::ModeChanged(_) | Event::ReasonsChanged(_))).count();
+    let changes =
+        events.iter().filter(|event| matches!(event, Event::ModeChanged(_) | Event::ReasonsChanged(_))).count();
     prop_assert!(changes <= 1 && decisions(events).count() <= 1 && events.len() <= 2, "{:?}", events);
     Ok(())
 }

@@ -91,11 +91,7 @@ fn reasons_from_outside_are_as_hard_as_they_are_set() {
 
 #[test]
 fn a_market_without_a_mark_is_quoted_where_none_is_expected() {
-    let mut case = Case::with(Parameters {
-        uses_mark_index: false,
-        uses_liquidations: false,
-        ..Parameters::default()
-    });
+    let mut case = Case::with(Parameters { uses_mark_index: false, uses_liquidations: false, ..Parameters::default() });
     (case.features.mark_index_div_bps, case.features.liq_count_10s) = (None, None);
     case.rests();
     assert_eq!(case.maker.why.all, Reasons::NONE);
@@ -190,7 +186,13 @@ fn an_order_that_turns_up_in_a_pause_is_cancelled_and_the_venue_asked_anew() {
     case.passes(200);
     case.tick();
     assert!(case.maker.drained);
-    case.accepts(&Place { side: Side::Buy, level: 0, price: "99".parse().unwrap(), size: Size::ONE, reduce_only: false });
+    case.accepts(&Place {
+        side: Side::Buy,
+        level: 0,
+        price: "99".parse().unwrap(),
+        size: Size::ONE,
+        reduce_only: false,
+    });
     case.passes(200);
     let events = case.quotes();
     assert_eq!(cancelled(&events), [CancelWhy::Paused]);

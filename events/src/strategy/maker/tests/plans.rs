@@ -29,13 +29,23 @@ fn a_drifting_middle_is_followed_once_per_refresh_interval() {
 
 #[test]
 fn a_target_that_hardly_moved_leaves_the_order_alone() {
-    let mut case = Case::usual();
+    let mut case = Case::normal(Parameters { min_requote_bps: Bps::whole(2), ..Parameters::default() });
     assert_eq!(placed(&case.quotes()).len(), 2);
-    moves(&mut case, 5_000);
-    assert_eq!(case.ticks_for(4_800, 200), [], "half a basis point");
     moves(&mut case, 10_000);
+    assert_eq!(case.ticks_for(4_800, 200), [], "one tick, which is one basis point, and a step less of size");
+    moves(&mut case, 20_000);
     case.passes(200);
     assert_eq!(cancelled(&case.tick()), [CancelWhy::Moved; 2]);
+}
+
+#[test]
+fn an_order_that_is_clearly_too_large_is_replaced_in_its_turn() {
+    let mut case = Case::usual();
+    case.quotes();
+    case.passes(200);
+    case.sets(Parameters { quote_size: crate::market::Cash::whole(18), ..Parameters::default() });
+    assert_eq!(case.ticks_for(600, 200), []);
+    assert_eq!(cancelled(&case.ticks_for(200, 200)), [CancelWhy::Moved; 2]);
 }
 
 #[test]
@@ -131,7 +141,8 @@ fn over_the_limit_the_growing_side_goes_at_once_and_comes_back_inside() {
     case.orders.clear();
     case.passes(2_000);
     let events = case.quotes();
-    let reduces: Vec<_> = decisions(&events).flat_map(|decided| &decided.place).map(|place| place.reduce_only).collect();
+    let reduces: Vec<_> =
+        decisions(&events).flat_map(|decided| &decided.place).map(|place| place.reduce_only).collect();
     assert_eq!(reduces, [true]);
     case.inventory = "0.999".parse().ok();
     case.passes(200);
@@ -140,7 +151,9 @@ fn over_the_limit_the_growing_side_goes_at_once_and_comes_back_inside() {
 
 #[test]
 fn together_they_sell_no_more_than_is_held() {
-    let mut case = Case::normal(Parameters { levels: 4, max_inventory: "0.5".parse().unwrap(), ..Parameters::default() });
+    let max_inventory = "0.5".parse().unwrap();
+    let unskewed = Parameters { levels: 4, max_inventory, inventory_skew_gain: Bps::ZERO, ..Parameters::default() };
+    let mut case = Case::normal(unskewed);
     assert_eq!(placed(&case.quotes()).len(), 8);
     case.inventory = "0.55".parse().ok();
     case.passes(200);
@@ -165,10 +178,10 @@ fn a_rough_market_takes_bold_quotes_off_at_once() {
     case.passes(800);
     let events = case.quotes();
     // 2 x (10 + 60 + 0.2) = 140.4 bps, half the size
-    assert_eq!(placed(&events), [
-        (Side::Buy, "98.59".into(), "0.1".into()),
-        (Side::Sell, "101.41".into(), "0.1".into())
-    ]);
+    assert_eq!(
+        placed(&events),
+        [(Side::Buy, "98.59".into(), "0.1".into()), (Side::Sell, "101.41".into(), "0.1".into())]
+    );
 }
 
 #[test]

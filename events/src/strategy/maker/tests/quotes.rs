@@ -35,12 +35,7 @@ fn prices_and_sizes_are_those_of_the_formulas() {
         ("long", |c| c.inventory = "0.5".parse().ok(), CALM, "99.82x0.2 | 100.13x0.2"),
         ("short", |c| c.inventory = "-0.5".parse().ok(), CALM, "99.87x0.2 | 100.18x0.2"),
         // Twice as far, half as much: 30.4 bps, 0.1
-        (
-            "defensive",
-            |_| {},
-            Care { defensive: true, reduce_only: false },
-            "99.69x0.1 | 100.31x0.1",
-        ),
+        ("defensive", |_| {}, Care { defensive: true, reduce_only: false }, "99.69x0.1 | 100.31x0.1"),
         (
             "long and over the limit: only asks, with skew 5 x 1.2 = 6",
             |c| c.inventory = "1.2".parse().ok(),
@@ -91,7 +86,12 @@ fn prices_and_sizes_are_those_of_the_formulas() {
         // 20 at 100 is 0.2, the venue wants more
         ("too small", |c| c.instrument.size_min = "0.201".parse().unwrap(), CALM, " | "),
         ("worth too little", |c| c.instrument.notional_min = Some(Cash::whole(20)), CALM, " | 100.16x0.2"),
-        ("no more than the venue takes", |c| c.instrument.size_max = "0.05".parse().ok(), CALM, "99.84x0.05 | 100.16x0.05"),
+        (
+            "no more than the venue takes",
+            |c| c.instrument.size_max = "0.05".parse().ok(),
+            CALM,
+            "99.84x0.05 | 100.16x0.05",
+        ),
     ];
     for (name, change, care, expected) in table {
         let mut case = Case::with(Parameters::default());
@@ -143,11 +143,10 @@ fn the_models_of_the_papers_give_their_numbers() {
 
 #[test]
 fn a_model_that_lacks_something_quotes_nothing() {
-    for model in [Model::Linear, Model::AvellanedaStoikov(AvellanedaStoikov {
-        risk_aversion: Ratio::ONE,
-        decay: Ratio::ONE,
-        horizon_s: 1,
-    })] {
+    for model in [
+        Model::Linear,
+        Model::AvellanedaStoikov(AvellanedaStoikov { risk_aversion: Ratio::ONE, decay: Ratio::ONE, horizon_s: 1 }),
+    ] {
         let mut case = Case::with(Parameters { model, ..Parameters::default() });
         case.features.vol_10s = None;
         assert_eq!(wanted(&case, CALM), Err("no spread"), "{model:?}");
@@ -160,10 +159,15 @@ fn any_model() -> impl Strategy<Value = Model> {
         Just(Model::Linear),
         (1_001_000_000i64..10_000_000_000, 100_000_000i64..10_000_000_000)
             .prop_map(|(widening, growth)| Model::Ladder(Ladder { widening: Ratio(widening), growth: Ratio(growth) })),
-        (ratio(), ratio(), 1u32..86_400)
-            .prop_map(|(risk_aversion, decay, horizon_s)| Model::AvellanedaStoikov(AvellanedaStoikov { risk_aversion, decay, horizon_s })),
-        (ratio(), ratio(), ratio(), 1u32..1_000)
-            .prop_map(|(risk_aversion, decay, arrival, units)| Model::Glft(Glft { risk_aversion, decay, arrival, units })),
+        (ratio(), ratio(), 1u32..86_400).prop_map(|(risk_aversion, decay, horizon_s)| Model::AvellanedaStoikov(
+            AvellanedaStoikov { risk_aversion, decay, horizon_s }
+        )),
+        (ratio(), ratio(), ratio(), 1u32..1_000).prop_map(|(risk_aversion, decay, arrival, units)| Model::Glft(Glft {
+            risk_aversion,
+            decay,
+            arrival,
+            units
+        })),
     ]
 }
 
