@@ -65,10 +65,9 @@ impl Volatility {
         }
         let moved = i128::from(open.moved());
         (sum, squares) = (sum + moved, squares + moved * moved);
-        let steps = i128::from(STEPS);
-        // Of a billionth squared; times 10⁸ it is that of a billionth of a basis point.
-        let variance = (steps * squares - sum * sum).max(0) as u128 / (STEPS - 1) as u128;
-        Some(Bps(i64::try_from(variance.saturating_mul(100_000_000).isqrt()).unwrap_or(i64::MAX)))
+        // The sums are exact; a square root of IEEE 754 is the same on every machine. From billionths to billionths of a basis point.
+        let variance = (i128::from(STEPS) * squares - sum * sum) as f64 / (STEPS - 1) as f64;
+        Some(Bps((variance.sqrt() * 1e4) as i64))
     }
 
     fn push(&mut self, moved: i64) {
