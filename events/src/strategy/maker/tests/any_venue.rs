@@ -172,6 +172,13 @@ impl Venue {
         at_venue.filter(|order| (order.side, order.level) == (side, level)).count()
             + coming.filter(|place| (place.side, place.level) == (side, level)).count()
     }
+
+    /// What may still be dealt on that side, on the way or at the venue.
+    fn open(&self, side: Side) -> i64 {
+        let at_venue = self.case.orders.iter().filter(|order| !order.life.is_over() && order.side == side);
+        let coming = self.on_the_way.iter().flat_map(|(_, decided)| &decided.place).filter(|place| place.side == side);
+        at_venue.map(|order| order.left.0).sum::<i64>() + coming.map(|place| place.size.0).sum::<i64>()
+    }
 }
 
 fn check(venue: &Venue, events: &[Event]) -> Result<(), TestCaseError> {
@@ -192,6 +199,7 @@ fn check(venue: &Venue, events: &[Event]) -> Result<(), TestCaseError> {
             if held.abs() > Size::ONE {
                 let shrinks = if held.0 > 0 { Side::Sell } else { Side::Buy };
                 prop_assert!(place.reduce_only && place.side == shrinks && place.size <= held.abs(), "{:?}", place);
+                prop_assert!(venue.open(place.side) <= held.abs().0, "together they deal more than is held");
             }
         }
         let mut cancelled: Vec<_> = decided.cancel.iter().map(|cancel| &cancel.order).collect();
