@@ -66,8 +66,14 @@ struct Venue {
 
 impl Venue {
     fn new(levels: u8) -> Self {
-        let values =
-            Parameters { levels, pause_min_duration_ms: 1_000, defensive_clear_ms: 1_000, ..Parameters::default() };
+        let values = Parameters {
+            // Three levels are more than may be held, so that together they can be too much.
+            quote_size: crate::market::Cash::whole(60),
+            levels,
+            pause_min_duration_ms: 1_000,
+            defensive_clear_ms: 1_000,
+            ..Parameters::default()
+        };
         let mut case = Case::with(values);
         case.carried_through = Some(Position(0));
         Venue { case, on_the_way: VecDeque::new(), log: vec![], born: 0 }
