@@ -50,6 +50,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Missing),
         1 => Just(Step::Stale),
         1 => prop::option::of(-2_000i64..2_000).prop_map(Step::Inventory),
+        2 => (1_001i64..1_500).prop_map(|held| Step::Inventory(Some(held))),
         1 => any::<bool>().prop_map(Step::Outside),
         1 => Just(Step::Restart),
     ]
