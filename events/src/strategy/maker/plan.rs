@@ -56,6 +56,7 @@ impl Maker {
                         self.cancel(order, why, aim.now, &mut plan);
                     }
                 } else if let Some(target) = target.filter(|_| self.may_place(side, level, look, aim))
+                    && !crosses_ours(side, target.price, look)
                     && let Some(size) = sized(target.size.min(room), target.price, look.instrument)
                 {
                     room = room - size;
@@ -162,6 +163,15 @@ impl Maker {
     fn asked_in_this_pause(&self) -> Option<Timestamp> {
         self.verify_asked_at.filter(|_| self.mode == Mode::Pause)
     }
+}
+
+/// It would deal with an order of our own that is still there.
+fn crosses_ours(side: Side, price: Price, look: &Look<'_>) -> bool {
+    let mut others = look.orders.iter().filter(|order| order.side != side && !order.life.is_over());
+    others.any(|other| match side {
+        Side::Buy => price >= other.price,
+        Side::Sell => price <= other.price,
+    })
 }
 
 /// By so many billionths of a basis point of the order's price, or more.

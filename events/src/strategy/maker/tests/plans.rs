@@ -188,6 +188,21 @@ fn what_stands_already_counts_before_more_is_sold() {
 }
 
 #[test]
+fn it_does_not_deal_with_itself() {
+    let mut case = Case::usual();
+    case.quotes();
+    // The bid is filled, and the middle is far above the ask that still stands.
+    case.orders.retain(|order| order.side == Side::Sell);
+    moves(&mut case, 2_000_000);
+    case.passes(1_000);
+    let events = case.tick();
+    assert_eq!((placed(&events), cancelled(&events)), (vec![], vec![CancelWhy::Moved]));
+    case.venue_does(&events);
+    case.passes(200);
+    assert_eq!(placed(&case.tick()).len(), 2);
+}
+
+#[test]
 fn a_rough_market_takes_bold_quotes_off_at_once() {
     let mut case = Case::usual();
     case.quotes();
