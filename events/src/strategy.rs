@@ -5,4 +5,3 @@
 
 pub mod indicators;
 pub mod taker;
-pub mod window;

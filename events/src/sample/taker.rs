@@ -1,7 +1,7 @@
 //! Values of takers for tests: one event of every kind, with no two fields alike.
 
-use super::{START, Word, uuid, word};
-use crate::id::{MarketId, StrategyId};
+use super::{START, Word, credential, reason, user, uuid, word};
+use crate::id::{MarketId, Principal, StrategyId};
 use crate::market::{Cash, Price, Ratio, Size, Tick};
 use crate::order::{ClientOrderId, Intent, Life, Purpose, Terms, TradeId, Way};
 use crate::strategy::taker::*;
@@ -39,7 +39,8 @@ pub fn plan() -> Plan {
 fn set(no: u32) -> Set {
     let family = AnyFamily::Ping(Ping { spread_max_pips: Ratio(700_000_000), ..Ping::default() });
     let host = Host { size: Size::whole(10), cooldown_ms: 45_000, ..Host::default() };
-    Set { no, comment: "a narrower spread".into(), settings: Settings { family, host } }
+    let by = Principal::User(user("anna"));
+    Set { no, by, comment: reason("a narrower spread"), settings: Settings { family, host } }
 }
 
 fn saw() -> Tick {
@@ -83,7 +84,7 @@ pub fn samples() -> Vec<Event> {
     vec![
         Event::Registered(Registered { market: market(), set: Box::new(set(1)) }),
         Event::ParamsPut(ParamsPut { set: Box::new(set(2)) }),
-        Event::ParamsActivated(ParamsActivated { set: 2 }),
+        Event::ParamsActivated(ParamsActivated { set: 2, by: Principal::Token(credential(1)) }),
         Event::Removed(Removed {}),
         Event::Ticked(Ticked { leg: Leg::Entry, quiet: Quiet::SpreadWide, bar: Some(START - Span::seconds(60)) }),
         Event::EntryProposed(Box::new(proposed())),
@@ -104,7 +105,7 @@ pub fn samples() -> Vec<Event> {
         }),
         Event::TradeCorrected(TradeCorrected { trade: trade_id(), held: Size::whole(3) }),
         Event::LegFailed(LegFailed { leg: Leg::Exit, why: "index out of bounds".into() }),
-        Event::LegRestarted(LegRestarted { leg: Leg::Exit, why: "a new build".into() }),
+        Event::LegRestarted(LegRestarted { leg: Leg::Exit, by: Principal::Operator, why: reason("a new build") }),
     ]
 }
 

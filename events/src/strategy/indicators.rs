@@ -3,7 +3,6 @@
 //! Each is worked out in one fixed order from `+ - * /` and `sqrt`, which every machine rounds in the same way: the same bars give
 //! the same bits. Where whole numbers do, whole numbers are used. A value is there once enough was pushed, and None before.
 
-use super::window::Window;
 use crate::market::{Bar, Price};
 
 /// The mean of the first so many, then each new value has one part in so many (Wilder's smoothing).
@@ -185,11 +184,11 @@ pub struct Bollinger {
 }
 
 impl Bollinger {
-    pub fn of(bars: Window<'_, Bar>, period: usize, deviations: f64) -> Option<Bollinger> {
+    pub fn of(bars: &[Bar], period: usize, deviations: f64) -> Option<Bollinger> {
         if period == 0 || bars.len() < period {
             return None;
         }
-        let newest = bars.newest(period);
+        let newest = newest(bars, period);
         let count = period as f64;
         let middle = newest.iter().map(|bar| bar.close.float()).sum::<f64>() / count;
         let apart = |bar: &Bar| (bar.close.float() - middle) * (bar.close.float() - middle);
@@ -202,12 +201,17 @@ impl Bollinger {
     }
 }
 
+/// The last so many; all of them where there are not so many.
+pub fn newest<T>(items: &[T], count: usize) -> &[T] {
+    &items[items.len().saturating_sub(count)..]
+}
+
 /// The mean of the newest closes, rounded down to a billionth.
-pub fn sma(bars: Window<'_, Bar>, period: usize) -> Option<Price> {
+pub fn sma(bars: &[Bar], period: usize) -> Option<Price> {
     if period == 0 || bars.len() < period {
         return None;
     }
-    let sum: i128 = bars.newest(period).iter().map(|bar| i128::from(bar.close.0)).sum();
+    let sum: i128 = newest(bars, period).iter().map(|bar| i128::from(bar.close.0)).sum();
     Some(Price(sum.div_euclid(period as i128) as i64))
 }
 
@@ -223,12 +227,12 @@ pub struct RangeBox {
 
 impl RangeBox {
     /// `outside` is how many in a hundred lie beyond each edge: 5 makes the box from the 5th to the 95th.
-    pub fn of(bars: Window<'_, Bar>, count: usize, outside: u32) -> Option<RangeBox> {
+    pub fn of(bars: &[Bar], count: usize, outside: u32) -> Option<RangeBox> {
         if count == 0 || count > BOX_MAX || bars.len() < count || outside >= 50 {
             return None;
         }
         let (mut lows, mut highs) = ([Price::ZERO; BOX_MAX], [Price::ZERO; BOX_MAX]);
-        for (place, bar) in bars.newest(count).iter().enumerate() {
+        for (place, bar) in newest(bars, count).iter().enumerate() {
             (lows[place], highs[place]) = (bar.low, bar.high);
         }
         lows[..count].sort_unstable();

@@ -69,14 +69,14 @@ fn relative_strength_at_its_ends() {
 #[test]
 fn each_is_what_forty_digits_say() {
     let bars = bars();
-    let window = Window::from(bars.as_slice());
+    let all = bars.as_slice();
     let (mut atr, mut adx, mut macd, mut rsi) = (Atr::new(14), Adx::new(14), Macd::new(12, 26, 9), Rsi::new(14));
     let mut found = (None, None, None, None);
     for bar in &bars {
         let close = bar.close.float();
         found = (atr.push(bar), adx.push(bar), macd.push(close), rsi.push(close));
     }
-    let band = Bollinger::of(window, 20, 2.0).unwrap();
+    let band = Bollinger::of(all, 20, 2.0).unwrap();
     for (name, value, expected) in [
         ("atr", found.0.unwrap(), 0.000_993_755_016_052_124_5),
         ("adx", found.1.unwrap(), 14.433_428_899_982_661),
@@ -88,8 +88,8 @@ fn each_is_what_forty_digits_say() {
     ] {
         assert!(close_to(value, expected, expected * 1e-11), "{name}: {value} {expected}");
     }
-    assert_eq!(sma(window, 10).unwrap().to_string(), "1.000845");
-    let RangeBox { low, high } = RangeBox::of(window, 24, 5).unwrap();
+    assert_eq!(sma(all, 10).unwrap().to_string(), "1.000845");
+    let RangeBox { low, high } = RangeBox::of(all, 24, 5).unwrap();
     assert_eq!((low.to_string().as_str(), high.to_string().as_str()), ("0.99793", "1.00154"));
 }
 
@@ -103,10 +103,10 @@ fn nothing_is_said_before_enough_was_seen() {
     assert_eq!(first(&mut |bar| adx.push(bar).is_some()), Some(28), "14 changes, then 14 indices");
     assert_eq!(first(&mut |bar| macd.push(bar.close.float()).is_some()), Some(34), "26, then 9");
     assert_eq!(first(&mut |bar| rsi.push(bar.close.float()).is_some()), Some(15));
-    let few = Window::from(&bars[..3]);
+    let few = &bars[..3];
     assert_eq!((sma(few, 4), Bollinger::of(few, 4, 2.0), RangeBox::of(few, 4, 5)), (None, None, None));
     assert_eq!((sma(few, 0), Bollinger::of(few, 0, 2.0), RangeBox::of(few, 0, 5)), (None, None, None));
-    assert_eq!(RangeBox::of(Window::from(bars.as_slice()), 3, 50), None, "nothing would be inside");
+    assert_eq!(RangeBox::of(&bars, 3, 50), None, "nothing would be inside");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_market_that_stands_still_has_no_direction_and_no_width() {
     assert_eq!(still.iter().fold(None, |_, bar| adx.push(bar)), Some(0.0));
     let mut atr = Atr::new(14);
     assert_eq!(still.iter().fold(None, |_, bar| atr.push(bar)), Some(0.0));
-    let band = Bollinger::of(Window::from(still.as_slice()), 20, 2.0).unwrap();
+    let band = Bollinger::of(&still, 20, 2.0).unwrap();
     assert!(band.width().unwrap().abs() < 1e-9, "{band:?}");
     assert_eq!(Bollinger { lower: 0.0, middle: 0.0, upper: 0.0 }.width(), None);
 }

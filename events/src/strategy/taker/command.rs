@@ -3,9 +3,10 @@
 use super::legs::Leg;
 use super::settings::Settings;
 use crate::answer::{Denial, Status};
-use crate::id::MarketId;
+use crate::id::{MarketId, Principal};
 use crate::market::{Cash, Price, Size};
 use crate::order::{ClientOrderId, Life, TradeId};
+use crate::reason::Reason;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -14,16 +15,19 @@ pub enum Command {
     Register {
         market: MarketId,
         settings: Box<Settings>,
-        comment: Box<str>,
+        by: Principal,
+        comment: Reason,
     },
     /// Another parameter set. It does nothing until it is activated.
     PutParams {
         settings: Box<Settings>,
-        comment: Box<str>,
+        by: Principal,
+        comment: Reason,
     },
     /// All of it at once, from the next tick on. Open trades keep the plan that they were opened with.
     ActivateParams {
         set: u32,
+        by: Principal,
     },
     /// Only while nothing is held or on its way.
     Remove,
@@ -47,7 +51,8 @@ pub enum Command {
     },
     RestartLeg {
         leg: Leg,
-        why: Box<str>,
+        by: Principal,
+        why: Reason,
     },
 }
 

@@ -8,10 +8,10 @@ use super::settings::{Set, Settings};
 use super::state::Taker;
 use super::trade::Trade;
 use super::view::View;
-use crate::id::MarketId;
+use crate::id::{MarketId, Principal};
 use crate::market::{Bar, Instrument, Size, Tick};
 use crate::order::{ClientOrderId, TradeId};
-use crate::strategy::window::Window;
+use crate::reason::Reason;
 use crate::stream::{Decision, Seen, Stamp};
 use crate::time::{Span, Timestamp};
 use uuid::Uuid;
@@ -26,9 +26,9 @@ pub struct Around<'a> {
     /// The event that it reacts to: orders are named after it.
     pub cause: Uuid,
     pub instrument: &'a Instrument,
-    pub ticks: Window<'a, Tick>,
+    pub ticks: &'a [Tick],
     /// Final bars in the order of [`crate::market::Timeframe::ALL`].
-    pub bars: [Window<'a, Bar>; 5],
+    pub bars: [&'a [Bar]; 5],
     /// Of the last good quote, by the venue's clock or ours, whichever says older.
     pub quote_age: Option<Span>,
     pub is_warm: bool,
@@ -46,9 +46,9 @@ impl Taker {
     /// The state is as it was. `around` is needed for ticks only.
     pub fn decide(&self, command: Command, seen: &Seen<'_>, around: &Around<'_>) -> Result<Decision<Event>, Refusal> {
         let events = match command {
-            Command::Register { market, settings, comment } => self.register(market, *settings, &comment)?,
-            Command::PutParams { settings, comment } => self.put_params(*settings, &comment)?,
-            Command::ActivateParams { set } => self.activate(set)?,
+            Command::Register { market, settings, by, comment } => self.register(market, *settings, by, comment)?,
+            Command::PutParams { settings, by, comment } => self.put_params(*settings, by, comment)?,
+            Command::ActivateParams { set, by } => self.activate(set, by)?,
             Command::Remove => self.remove()?,
             Command::Tick(leg) => self.tick(leg, seen.now, around)?,
             Command::HearOrder { trade, order, news } => self.hear(trade, order, news, seen.now)?,
@@ -59,12 +59,12 @@ impl Taker {
                 let failed = self.leg(leg).failed.is_some();
                 if failed { vec![] } else { vec![Event::LegFailed(LegFailed { leg, why })] }
             }
-            Command::RestartLeg { leg, why } => {
+            Command::RestartLeg { leg, by, why } => {
                 self.there()?;
                 if self.leg(leg).failed.is_none() {
                     return Err(Refusal::LegRuns(leg.as_str()));
                 }
-                vec![Event::LegRestarted(LegRestarted { leg, why: shortened(&why) })]
+                vec![Event::LegRestarted(LegRestarted { leg, by, why })]
             }
         };
         Ok(events.into())
@@ -84,35 +84,41 @@ impl Taker {
     }
 
     /// Refuses in this order: known, removed, a parameter at fault, no loss exit.
-    fn register(&self, market: MarketId, settings: Settings, comment: &str) -> Result<Vec<Event>, Refusal> {
+    fn register(
+        &self,
+        market: MarketId,
+        settings: Settings,
+        by: Principal,
+        comment: Reason,
+    ) -> Result<Vec<Event>, Refusal> {
         match self.there() {
             Ok(_) => return Err(Refusal::TakerKnown),
             Err(Refusal::TakerUnknown) => {}
             Err(refusal) => return Err(refusal),
         }
-        let set = self.next_set(settings, comment)?;
+        let set = self.next_set(settings, by, comment)?;
         Ok(vec![Event::Registered(Registered { market, set: Box::new(set) })])
     }
 
-    fn put_params(&self, settings: Settings, comment: &str) -> Result<Vec<Event>, Refusal> {
+    fn put_params(&self, settings: Settings, by: Principal, comment: Reason) -> Result<Vec<Event>, Refusal> {
         let (is, asked) = (self.there()?.settings.family.as_str(), settings.family.as_str());
         if is != asked {
             return Err(Refusal::FamilyDiffers { is, asked });
         }
-        let set = self.next_set(settings, comment)?;
+        let set = self.next_set(settings, by, comment)?;
         Ok(vec![Event::ParamsPut(ParamsPut { set: Box::new(set) })])
     }
 
-    fn next_set(&self, settings: Settings, comment: &str) -> Result<Set, Refusal> {
-        Ok(Set { no: self.sets_ever + 1, comment: shortened(comment), settings: settings.checked()? })
+    fn next_set(&self, settings: Settings, by: Principal, comment: Reason) -> Result<Set, Refusal> {
+        Ok(Set { no: self.sets_ever + 1, by, comment, settings: settings.checked()? })
     }
 
-    fn activate(&self, set: u32) -> Result<Vec<Event>, Refusal> {
+    fn activate(&self, set: u32, by: Principal) -> Result<Vec<Event>, Refusal> {
         let active = self.there()?.no;
         if !self.sets.iter().any(|known| known.no == set) {
             return Err(Refusal::SetUnknown(set));
         }
-        Ok(if set == active { vec![] } else { vec![Event::ParamsActivated(ParamsActivated { set })] })
+        Ok(if set == active { vec![] } else { vec![Event::ParamsActivated(ParamsActivated { set, by })] })
     }
 
     fn remove(&self) -> Result<Vec<Event>, Refusal> {

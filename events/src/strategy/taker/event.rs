@@ -6,9 +6,10 @@ use super::plan::Plan;
 use super::quiet::Quiet;
 use super::settings::Set;
 use crate::event::events;
-use crate::id::MarketId;
+use crate::id::{MarketId, Principal};
 use crate::market::{Cash, Price, Size, Tick};
 use crate::order::{ClientOrderId, Intent, TradeId, Way};
+use crate::reason::Reason;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +55,7 @@ macro_rules! payloads {
 payloads! {
     Registered { market: MarketId, set: Box<Set> }
     ParamsPut { set: Box<Set> }
-    ParamsActivated { set: u32 }
+    ParamsActivated { set: u32, by: Principal }
     Removed {}
     Ticked {
         leg: Leg,
@@ -84,6 +85,7 @@ payloads! {
         trade: TradeId,
         /// In the quote currency, fees taken off.
         result: Cash,
+        /// None: somebody else closed it.
         way: Option<Way>,
         opened_at: Timestamp,
         /// Somebody else had a hand in it: the result counts only what was filled.
@@ -91,7 +93,7 @@ payloads! {
     }
     TradeCorrected { trade: TradeId, held: Size }
     LegFailed { leg: Leg, why: Box<str> }
-    LegRestarted { leg: Leg, why: Box<str> }
+    LegRestarted { leg: Leg, by: Principal, why: Reason }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

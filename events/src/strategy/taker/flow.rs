@@ -1,7 +1,6 @@
 //! What the middle did in a few seconds, in whole numbers.
 
 use crate::market::{Price, Ratio, Tick};
-use crate::strategy::window::Window;
 use crate::trade::Side;
 
 /// The middle of the quotes, rounded down to a billionth, from one to the next.
@@ -25,7 +24,7 @@ pub(super) fn mid(tick: &Tick) -> Price {
 
 impl Flow {
     /// None of nothing.
-    pub fn of(ticks: Window<'_, Tick>) -> Option<Flow> {
+    pub fn of(ticks: &[Tick]) -> Option<Flow> {
         let first = mid(ticks.first()?);
         let mut flow =
             Flow { ticks: 0, ups: 0, downs: 0, first, last: first, highest: first, lowest: first, travel: Price::ZERO };

@@ -10,7 +10,6 @@ use super::view::View;
 use crate::market::{Bar, Price, Ratio, Timeframe};
 use crate::order::Way;
 use crate::strategy::indicators::{Atr, Macd, Rsi};
-use crate::strategy::window::Window;
 use crate::time::Span;
 use crate::trade::Side;
 
@@ -89,7 +88,7 @@ impl MacdRsiDiv {
     }
 
     /// By how much the histogram at the newer pivot is weaker than at the one before, where the price went farther.
-    fn divergence(&self, bars: Window<'_, Bar>, read: &Read, side: Side) -> Option<f64> {
+    fn divergence(&self, bars: &[Bar], read: &Read, side: Side) -> Option<f64> {
         let mut pivots = (0..BARS).rev().filter(|place| self.is_pivot(bars, *place, side));
         let newer = pivots.next().filter(|place| BARS - 1 - place <= self.pivot_age_max as usize)?;
         let older = pivots.next().filter(|place| newer - place <= self.pivots_apart_max as usize)?;
@@ -101,7 +100,7 @@ impl MacdRsiDiv {
     }
 
     /// Beyond all bars on its left, and not short of any on its right: of equal ones the first counts.
-    fn is_pivot(&self, bars: Window<'_, Bar>, place: usize, side: Side) -> bool {
+    fn is_pivot(&self, bars: &[Bar], place: usize, side: Side) -> bool {
         let reach = self.pivot_bars as usize;
         if place < reach || place + reach >= BARS {
             return false;
@@ -114,11 +113,11 @@ impl MacdRsiDiv {
 }
 
 /// The low for what would be bought, else the high.
-fn edge(bars: Window<'_, Bar>, place: usize, side: Side) -> Option<Price> {
+fn edge(bars: &[Bar], place: usize, side: Side) -> Option<Price> {
     bars.get(place).map(|bar| if side == Side::Buy { bar.low } else { bar.high })
 }
 
-fn read(bars: Window<'_, Bar>) -> Option<Read> {
+fn read(bars: &[Bar]) -> Option<Read> {
     let (mut rsi, mut macd, mut atr) = (Rsi::new(PERIOD), Macd::new(12, 26, 9), Atr::new(PERIOD));
     let mut read = Read { rsi: [None; BARS], histogram: [None; BARS], range: 0.0 };
     let mut range = None;

@@ -9,7 +9,7 @@ use super::view::View;
 use super::{ExitProposal, Refusal, Trade};
 use crate::market::{Price, Ratio, Tick};
 use crate::order::Way;
-use crate::strategy::window::Window;
+use crate::strategy::indicators::newest;
 use crate::time::Span;
 use crate::trade::Side;
 
@@ -94,10 +94,10 @@ impl Ping {
     }
 
     /// How far the last steps of it came. Their number is rounded up.
-    fn tail(&self, ticks: Window<'_, Tick>, side: Side) -> Price {
+    fn tail(&self, ticks: &[Tick], side: Side) -> Price {
         let steps = (ticks.len() as i128 * i128::from(self.tail_share.0) + ONE - 1) / ONE;
         let steps = (steps as usize).min(ticks.len() - 1);
-        Flow::of(ticks.newest(steps + 1)).map_or(Price::ZERO, |flow| along(side, flow.change()))
+        Flow::of(newest(ticks, steps + 1)).map_or(Price::ZERO, |flow| along(side, flow.change()))
     }
 
     /// The longer of a sweep up that falls and a sweep down that rises.
@@ -120,9 +120,9 @@ impl Ping {
     }
 
     /// The last moments of a sweep, and the quote that stood when they began.
-    fn turning(&self, view: &View<'_>, ticks: Window<'_, Tick>) -> Flow {
-        let newest = view.recent(Span::millis(self.turn_window_ms.into())).len();
-        let with_before = ticks.newest(newest + 1);
+    fn turning(&self, view: &View<'_>, ticks: &[Tick]) -> Flow {
+        let turning = view.recent(Span::millis(self.turn_window_ms.into())).len();
+        let with_before = newest(ticks, turning + 1);
         let still = |price| Flow {
             ticks: 0,
             ups: 0,

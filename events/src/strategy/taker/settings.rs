@@ -4,7 +4,9 @@ use super::command::Refusal;
 use super::family::{Family, admit};
 use super::param::Range;
 use super::{MacdRsiDiv, Ping, SqueezeBreak, TickImbalance, WickBlend, WickPro};
+use crate::id::Principal;
 use crate::market::Size;
+use crate::reason::Reason;
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
 
@@ -139,6 +141,7 @@ impl Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Set {
     pub no: u32,
-    pub comment: Box<str>,
+    pub by: Principal,
+    pub comment: Reason,
     pub settings: Settings,
 }

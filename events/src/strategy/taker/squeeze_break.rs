@@ -10,7 +10,6 @@ use super::view::{View, price};
 use crate::market::{Bar, Price, Ratio, Timeframe};
 use crate::order::Way;
 use crate::strategy::indicators::{Atr, BOX_MAX, Bollinger, RangeBox};
-use crate::strategy::window::Window;
 use crate::time::Span;
 use crate::trade::Side;
 
@@ -64,7 +63,7 @@ impl SqueezeBreak {
     }
 
     /// The average range, where the bars are pressed together.
-    fn squeezed(&self, view: &View<'_>, bars: Window<'_, Bar>) -> Result<f64, Quiet> {
+    fn squeezed(&self, view: &View<'_>, bars: &[Bar]) -> Result<f64, Quiet> {
         let width = Bollinger::of(bars, 20, 2.0).ok_or(Quiet::BarsTooFew)?.width().ok_or(Quiet::BandWide)?;
         if width > self.width_max.float() {
             return Err(Quiet::BandWide);
@@ -75,7 +74,7 @@ impl SqueezeBreak {
         if inside { Ok(range) } else { Err(Quiet::RangeOutside) }
     }
 
-    fn left(&self, view: &View<'_>, bars: Window<'_, Bar>) -> Result<Side, Quiet> {
+    fn left(&self, view: &View<'_>, bars: &[Bar]) -> Result<Side, Quiet> {
         let inside = RangeBox::of(bars, self.box_bars as usize, self.outside_percent).ok_or(Quiet::BarsTooFew)?;
         let (mid, by) = (view.mid()?, view.pips(self.break_min_pips));
         if mid >= inside.high + by {

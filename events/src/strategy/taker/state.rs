@@ -319,6 +319,8 @@ impl Trade {
         if let News::Filled { price, size, fee } = news {
             self.closed = self.closed + *size;
             (self.received, self.fees) = (self.received + *price * *size, self.fees + *fee);
+            // None where it was no order of the EXIT leg.
+            self.last_way = self.exit.as_ref().filter(|exit| exit.order == *order).map(|exit| exit.way);
         }
         let Some(exit) = self.exit.as_mut().filter(|exit| exit.order == *order) else { return };
         match news {

@@ -9,15 +9,13 @@ mod params;
 
 use super::*;
 use crate::codec;
-use crate::id::{MarketId, Position, StrategyId, Version};
+use crate::id::{MarketId, Position, Principal, StrategyId, Version};
 use crate::market::{Bar, Cash, Instrument, Price, Ratio, Size, Tick};
 use crate::order::{ClientOrderId, Life, Purpose, TradeId, Way};
-use crate::sample::{START, taker as sample};
-use crate::strategy::window::Window;
+use crate::sample::{START, reason, taker as sample};
 use crate::stream::{Seen, Stamp};
 use crate::time::{Span, Timestamp};
 use crate::trade::Side;
-use std::collections::VecDeque;
 use uuid::Uuid;
 
 pub(super) const BASE: i64 = 1_100_000_000;
@@ -65,7 +63,7 @@ struct Case {
     taker: Taker,
     now: Timestamp,
     version: u64,
-    ticks: VecDeque<Tick>,
+    ticks: Vec<Tick>,
     bars: Vec<Bar>,
     instrument: Instrument,
     allowed: Allowed,
@@ -80,7 +78,7 @@ impl Case {
             taker: Taker::new(taker_id()),
             now: START,
             version: 0,
-            ticks: VecDeque::new(),
+            ticks: Vec::new(),
             bars: Vec::new(),
             instrument: instrument(),
             allowed: Allowed { entry: true, exit: true },
@@ -97,7 +95,8 @@ impl Case {
 
     fn with(settings: Settings) -> Self {
         let mut case = Case::empty();
-        case.does(Command::Register { market: market(), settings: Box::new(settings), comment: "first".into() });
+        let (by, comment) = (Principal::Operator, reason("first"));
+        case.does(Command::Register { market: market(), settings: Box::new(settings), by, comment });
         case
     }
 
@@ -115,14 +114,14 @@ impl Case {
             stopped: None,
             endpoints: &endpoints,
         };
-        let mut bars = [Window::EMPTY; 5];
-        bars[0] = Window::from(self.bars.as_slice());
+        let mut bars: [&[Bar]; 5] = [&[]; 5];
+        bars[0] = &self.bars;
         let around = Around {
             cause: Uuid::from_u128(7),
             instrument: &self.instrument,
-            ticks: Window::from(&self.ticks),
+            ticks: &self.ticks,
             bars,
-            quote_age: self.quote_age.or(self.ticks.back().map(|tick| now.since(tick.at))),
+            quote_age: self.quote_age.or(self.ticks.last().map(|tick| now.since(tick.at))),
             is_warm: self.is_warm,
             allowed: self.allowed,
         };
@@ -190,7 +189,7 @@ impl Case {
 
     /// A quote without a spread, just now.
     fn quotes(&mut self, pips: &str) {
-        self.ticks.push_back(quote(self.now, at_pips(pips), "0"));
+        self.ticks.push(quote(self.now, at_pips(pips), "0"));
     }
 
     fn news(&mut self, order: &ClientOrderId, news: News) -> Vec<&'static str> {

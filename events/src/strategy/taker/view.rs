@@ -4,7 +4,7 @@ use super::flow::mid;
 use super::plan::share_of;
 use super::quiet::Quiet;
 use crate::market::{Bar, Instrument, Price, Ratio, Tick, Timeframe};
-use crate::strategy::window::Window;
+use crate::strategy::indicators::newest;
 use crate::time::{Span, Timestamp};
 use crate::trade::Side;
 
@@ -14,9 +14,9 @@ pub struct View<'a> {
     pub now: Timestamp,
     pub instrument: &'a Instrument,
     /// Kept quotes, oldest first.
-    pub ticks: Window<'a, Tick>,
+    pub ticks: &'a [Tick],
     /// Final bars of each timeframe, in the order of [`Timeframe::ALL`], oldest first.
-    pub bars: [Window<'a, Bar>; 5],
+    pub bars: [&'a [Bar]; 5],
     /// The last quote is young enough to trade on.
     pub is_fresh: bool,
 }
@@ -38,9 +38,9 @@ impl<'a> View<'a> {
         if quote.ask - quote.bid > self.pips(pips) { Err(Quiet::SpreadWide) } else { Ok(quote) }
     }
     /// The quotes of so long, up to now.
-    pub fn recent(&self, span: Span) -> Window<'a, Tick> {
+    pub fn recent(&self, span: Span) -> &'a [Tick] {
         let from = self.now - span;
-        self.ticks.from_first(|tick| tick.at >= from)
+        &self.ticks[self.ticks.partition_point(|tick| tick.at < from)..]
     }
     /// So many pips as a price, rounded towards zero.
     pub fn pips(&self, pips: Ratio) -> Price {
@@ -56,14 +56,14 @@ impl<'a> View<'a> {
         self.price_out(side.opposite())
     }
     /// Exactly so many M1 bars up to the one before this minute's, so that it never matters how many are kept.
-    pub fn minutes(&self, count: usize) -> Result<Window<'a, Bar>, Quiet> {
+    pub fn minutes(&self, count: usize) -> Result<&'a [Bar], Quiet> {
         let all = self.bars[Timeframe::M1 as usize];
-        let newest = all.last().ok_or(Quiet::BarsTooFew)?;
+        let last = all.last().ok_or(Quiet::BarsTooFew)?;
         let span = Timeframe::M1.span();
-        if newest.open_at + span != Timeframe::M1.open_of(self.now) {
+        if last.open_at + span != Timeframe::M1.open_of(self.now) {
             return Err(Quiet::BarsOld);
         }
-        let bars = all.newest(count);
+        let bars = newest(all, count);
         let opens = bars.iter().map(|bar| bar.open_at);
         let whole = opens.clone().zip(opens.skip(1)).all(|(one, next)| next.since(one).0 <= (GAP_MAX + 1) * span.0);
         if bars.len() < count || !whole { Err(Quiet::BarsTooFew) } else { Ok(bars) }

@@ -10,7 +10,6 @@ use super::view::{View, price};
 use crate::market::{Bar, Price, Ratio, Timeframe};
 use crate::order::Way;
 use crate::strategy::indicators::{Adx, Atr, Bollinger};
-use crate::strategy::window::Window;
 use crate::time::Span;
 use crate::trade::Side;
 
@@ -103,7 +102,7 @@ fn is_at_most(part: Price, whole: Price, share: Ratio) -> bool {
 }
 
 /// How directed the bars are and how far one reaches on average.
-pub(super) fn directed_and_range(bars: Window<'_, Bar>) -> Option<(f64, f64)> {
+pub(super) fn directed_and_range(bars: &[Bar]) -> Option<(f64, f64)> {
     let (mut adx, mut atr) = (Adx::new(PERIOD), Atr::new(PERIOD));
     let mut last = (None, None);
     for bar in bars.iter() {

@@ -9,8 +9,7 @@ use super::view::View;
 use super::wick_blend::{directed_and_range, is_at_least, wick};
 use crate::market::{Bar, Price, Ratio, Timeframe};
 use crate::order::Way;
-use crate::strategy::indicators::{Bollinger, RangeBox};
-use crate::strategy::window::Window;
+use crate::strategy::indicators::{Bollinger, RangeBox, newest};
 use crate::time::Span;
 use crate::trade::Side;
 
@@ -75,8 +74,8 @@ impl WickPro {
     }
 
     /// Both edges of the range were reached more than once, and the last bar's wick reached its own.
-    fn in_range_of(&self, view: &View<'_>, bars: Window<'_, Bar>, bar: &Bar, side: Side) -> Result<(), Quiet> {
-        let before = bars.before_newest(1);
+    fn in_range_of(&self, view: &View<'_>, bars: &[Bar], bar: &Bar, side: Side) -> Result<(), Quiet> {
+        let before = &bars[..bars.len().saturating_sub(1)];
         let inside = RangeBox::of(before, self.box_bars as usize, self.outside_percent).ok_or(Quiet::BarsTooFew)?;
         let wide = inside.high - inside.low;
         if wide < view.pips(self.box_min_pips) {
@@ -87,7 +86,7 @@ impl WickPro {
             Side::Buy => bar.low <= inside.low + near,
             Side::Sell => bar.high >= inside.high - near,
         };
-        let made_of = before.newest(self.box_bars as usize);
+        let made_of = newest(before, self.box_bars as usize);
         let touches = |side: Side| made_of.iter().filter(|bar| reaches(bar, side)).count() as u32;
         if touches(Side::Buy).min(touches(Side::Sell)) < self.touches_min {
             return Err(Quiet::NoRange);

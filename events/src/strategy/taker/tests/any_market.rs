@@ -59,7 +59,7 @@ proptest! {
         }
         for (after, bid, ask) in ticks {
             case.now = case.now + Span(after);
-            case.ticks.push_back(Tick { at: case.now, bid: Price(bid), ask: Price(ask) });
+            case.ticks.push(Tick { at: case.now, bid: Price(bid), ask: Price(ask) });
         }
         case.ticks(Leg::Exit);
         if let Event::EntryProposed(proposed) = case.ticks(Leg::Entry) {
@@ -87,7 +87,7 @@ proptest! {
         for (what, millis, tenths) in steps {
             case.passes(millis);
             let price = Price(BASE + tenths * PIP / 10);
-            case.ticks.push_back(Tick { at: case.now, bid: price, ask: price });
+            case.ticks.push(Tick { at: case.now, bid: price, ask: price });
             let Some(trade) = case.taker.trades.first().cloned() else { break };
             if what < 4 {
                 let before = trade.exit.clone();

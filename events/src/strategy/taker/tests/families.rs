@@ -76,7 +76,7 @@ fn scene(family: AnyFamily, row: &[&str]) -> Case {
     for tick in row[3].split_whitespace() {
         let (millis, mid) = tick.split_once(':').unwrap();
         case.now = START + Span::millis(millis.parse().unwrap());
-        case.ticks.push_back(quote(case.now, at_pips(mid), row[1]));
+        case.ticks.push(quote(case.now, at_pips(mid), row[1]));
     }
     case.ticks(Leg::Exit);
     case
@@ -130,7 +130,7 @@ fn more_of_the_past_changes_nothing() {
             before.append(&mut longer.bars);
             longer.bars = before;
             for seconds in 31..60 {
-                longer.ticks.push_front(quote(START - Span::seconds(seconds), at_pips("90"), "1"));
+                longer.ticks.insert(0, quote(START - Span::seconds(seconds), at_pips("90"), "1"));
             }
             assert_eq!(longer.ticks(Leg::Entry), alone, "{}", row[0]);
         }

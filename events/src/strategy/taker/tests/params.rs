@@ -127,19 +127,30 @@ fn ping(spread: &str) -> Box<Settings> {
     Box::new(Settings::of(AnyFamily::Ping(Ping { spread_max_pips: spread.parse().unwrap(), ..Ping::default() })))
 }
 
+fn put(settings: Settings) -> Command {
+    Command::PutParams { settings: Box::new(settings), by: Principal::Operator, comment: reason("another one") }
+}
+fn activate(set: u32) -> Command {
+    Command::ActivateParams { set, by: Principal::Operator }
+}
+
 #[test]
 fn a_taker_is_registered_once_and_removed_once() {
     let mut case = Case::empty();
-    let register = || Command::Register { market: market(), settings: ping("0.7"), comment: "a\tcomment".into() };
+    let register = |spread| Command::Register {
+        market: market(),
+        settings: ping(spread),
+        by: Principal::Operator,
+        comment: reason("a comment"),
+    };
     assert_eq!(case.refuses(Command::Tick(Leg::Entry)), "taker_unknown");
-    let bad = Command::Register { market: market(), settings: ping("0"), comment: "".into() };
-    assert_eq!(case.refuses(bad), "param_invalid");
-    assert_eq!(case.does(register()), ["taker_registered"]);
-    assert_eq!(case.taker.set().unwrap().comment.as_ref(), "acomment");
-    assert_eq!(case.refuses(register()), "taker_known");
+    assert_eq!(case.refuses(register("0")), "param_invalid");
+    assert_eq!(case.does(register("0.7")), ["taker_registered"]);
+    assert_eq!(case.taker.set().unwrap().comment, reason("a comment"));
+    assert_eq!(case.refuses(register("0.7")), "taker_known");
     assert_eq!(case.does(Command::Remove), ["taker_removed"]);
     assert_eq!(case.refuses(Command::Remove), "taker_removed");
-    assert_eq!(case.refuses(register()), "taker_removed");
+    assert_eq!(case.refuses(register("0.7")), "taker_removed");
     assert_eq!(case.taker.due_at(Leg::Exit), None);
     let (mut case, _) = Case::holding(Side::Buy, plan("stop 2"));
     assert_eq!(case.refuses(Command::Remove), "trades_open");
@@ -148,32 +159,30 @@ fn a_taker_is_registered_once_and_removed_once() {
 #[test]
 fn a_set_does_nothing_until_it_is_activated_and_then_all_of_it() {
     let mut case = Case::with(*ping("0.5"));
-    let put = |spread| Command::PutParams { settings: ping(spread), comment: "".into() };
-    assert_eq!(case.does(put("0.7")), ["taker_params_put"]);
+    assert_eq!(case.does(put(*ping("0.7"))), ["taker_params_put"]);
     assert_eq!((case.taker.active, case.taker.sets.len()), (1, 2));
-    assert_eq!(case.does(Command::ActivateParams { set: 2 }), ["taker_params_activated"]);
-    assert_eq!(case.does(Command::ActivateParams { set: 2 }), [""; 0]);
+    assert_eq!(case.does(activate(2)), ["taker_params_activated"]);
+    assert_eq!(case.does(activate(2)), [""; 0]);
     assert_eq!(case.taker.set().unwrap().settings, *ping("0.7"));
-    assert_eq!(case.refuses(Command::ActivateParams { set: 3 }), "set_unknown");
+    assert_eq!(case.refuses(activate(3)), "set_unknown");
     let other = Settings::of(AnyFamily::WickPro(WickPro::default()));
-    let other = Command::PutParams { settings: Box::new(other), comment: "".into() };
-    assert_eq!(case.refuses(other), "family_differs");
-    assert_eq!(case.refuses(put("0")), "param_invalid");
+    assert_eq!(case.refuses(put(other)), "family_differs");
+    assert_eq!(case.refuses(put(*ping("0"))), "param_invalid");
     // The active one stays, however many come.
     for _ in 0..40 {
-        case.does(put("0.6"));
+        case.does(put(*ping("0.6")));
     }
     assert_eq!((case.taker.sets.len(), case.taker.active, case.taker.set().unwrap().no), (32, 2, 2));
-    assert_eq!(case.refuses(Command::ActivateParams { set: 5 }), "set_unknown");
-    assert_eq!(case.does(Command::ActivateParams { set: 42 }), ["taker_params_activated"]);
+    assert_eq!(case.refuses(activate(5)), "set_unknown");
+    assert_eq!(case.does(activate(42)), ["taker_params_activated"]);
 }
 
 #[test]
 fn an_open_trade_keeps_its_plan() {
     let (mut case, _) = Case::holding(Side::Buy, plan("stop 2 take 3"));
     let wide = AnyFamily::Ping(Ping { adverse_max_pips: "90".parse().unwrap(), ..Ping::default() });
-    case.does(Command::PutParams { settings: Box::new(Settings::of(wide)), comment: "".into() });
-    case.does(Command::ActivateParams { set: 2 });
+    case.does(put(Settings::of(wide)));
+    case.does(activate(2));
     case.quotes("-2");
     assert!(matches!(&case.steps()[0].action, ExitAction::Asked { .. }));
 }
