@@ -4,4 +4,5 @@
 //! events of the log and nothing else.
 
 pub mod indicators;
+pub mod maker;
 pub mod taker;
