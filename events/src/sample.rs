@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod endpoint;
 pub mod log;
+pub mod taker;
 pub mod trade;
 
 use crate::account::{

@@ -3,4 +3,6 @@
 //! A maker quotes both sides all the time; a taker has one ENTRY and one EXIT for each trade. Whatever either decides follows from
 //! events of the log and nothing else.
 
+pub mod indicators;
 pub mod maker;
+pub mod taker;
