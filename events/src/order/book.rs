@@ -199,6 +199,17 @@ impl Book {
             .fold(inventory, |sum, (_, trade)| sum + trade.signed())
     }
 
+    /// What is held that way, with nothing taken off for what is held the other way; of one strategy, or of everybody.
+    pub fn gross(&self, market: &MarketId, side: Side, strategy: Option<&StrategyId>) -> Size {
+        let Some(held) = self.markets.get(market) else { return Size::ZERO };
+        let ours = |of: &StrategyId| strategy.is_none_or(|strategy| of == strategy);
+        let inventories = held.inventories.iter().filter(|(of, _)| ours(of)).map(|(_, holding)| holding.size);
+        let trades = self.trades.iter().filter(|(id, trade)| trade.market == *market && ours(&id.0.strategy));
+        let unowned = if strategy.is_none() { held.unowned } else { Size::ZERO };
+        let all = inventories.chain(trades.map(|(_, trade)| trade.signed())).chain([unowned]);
+        all.fold(Size::ZERO, |sum, size| sum + signed(side, size).max(Size::ZERO))
+    }
+
     pub fn trades_of<'a>(&'a self, strategy: &'a StrategyId) -> impl Iterator<Item = (&'a TradeId, &'a Trade)> {
         self.trades.iter().filter(move |(id, _)| id.0.strategy == *strategy)
     }

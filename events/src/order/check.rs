@@ -287,18 +287,18 @@ impl Venue {
         })
     }
 
-    /// How much is held that way at worst: all that works or is on its way is filled, but for one order, and what is held the other
-    /// way is given up first.
+    /// How much is held that way at worst: all that may grow and works or is on its way is filled, but for one order, and what
+    /// is held the other way, by whomever, is given up first.
     fn worst(&self, market: &MarketId, side: Side, strategy: Option<&StrategyId>, but: Option<&ClientOrderId>) -> Size {
-        let held = strategy.map_or_else(|| self.book.net(market), |strategy| self.book.of_strategy(strategy, market));
-        let toward = (if side == Side::Buy { held } else { -held }).max(Size::ZERO);
+        let held = self.book.gross(market, side, strategy);
         let of = |order: &&Order| {
             order.intent.market == *market
                 && order.terms.side == side
+                && order.may_grow()
                 && strategy.is_none_or(|strategy| order.id.strategy == *strategy)
                 && but != Some(&order.id)
         };
-        self.live.values().filter(of).fold(toward, |sum, order| sum + order.remaining())
+        self.live.values().filter(of).fold(held, |sum, order| sum + order.remaining())
     }
 
     /// What can go wrong at worst: the larger of long and short with all that works or is on its way, at the last price.

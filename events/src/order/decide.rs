@@ -268,7 +268,7 @@ impl Venue {
     /// None where nothing is left to cancel, it is asked for already, or it was just rejected.
     fn ask_cancel(&self, order: &Order, why: Why, now: Timestamp) -> Option<Event> {
         let cancellable = order.goes(super::life::Turn::RequestCancel).is_some();
-        let just_rejected = order.category.is_some() && now.since(order.changed_at) < CANCEL_AGAIN;
+        let just_rejected = order.cancel_rejected_at.is_some_and(|at| now.since(at) < CANCEL_AGAIN);
         (cancellable && !just_rejected)
             .then(|| Event::CancelRequested(CancelRequested { order: order.id.clone(), why }))
     }

@@ -150,8 +150,12 @@ impl Venue {
         let patience = self.settings.as_ref()?.guardian.escalate_after_tries;
         let intent = &order.intent;
         let (strategy, market, trade) = (intent.strategy.clone(), intent.market.clone(), intent.trade.clone());
-        (tries >= patience && !exiting.escalated)
-            .then(|| Event::ExitEscalated(ExitEscalated { strategy, market, trade, tries }))
+        (tries >= patience && !exiting.escalated).then_some(Event::ExitEscalated(ExitEscalated {
+            strategy,
+            market,
+            trade,
+            tries,
+        }))
     }
 }
 

@@ -91,6 +91,8 @@ pub struct Order {
     /// Why it ended, or why its cancel or amendment was rejected.
     pub category: Option<Category>,
     pub amending: Option<(Price, Size)>,
+    /// When its cancel was last rejected.
+    pub cancel_rejected_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +136,7 @@ impl Order {
             changed_at: at,
             category: None,
             amending: None,
+            cancel_rejected_at: None,
         }
     }
 
@@ -346,7 +349,7 @@ impl Venue {
             Event::CancelRejected(CancelRejected { order, category, .. }) => {
                 self.trouble(now);
                 self.change(order, |order| {
-                    order.category = Some(*category);
+                    (order.category, order.cancel_rejected_at) = (Some(*category), Some(now));
                     order.turn(Turn::RejectCancel, now);
                 });
             }
