@@ -1,5 +1,5 @@
-//! The guardian gives up what must go and what nobody looks after: when all is to be flattened, after a halt that wants it so, and
-//! the positions of orphans, at their loss exit or after a time.
+//! The guardian gives up what must go and what nobody looks after: when all is to be flattened, after a halt that wants it so, a
+//! trade that lost as much as any may, and the positions of orphans, at their loss exit or after a time.
 
 use super::book::signed;
 use super::check::Around;
@@ -9,7 +9,7 @@ use super::settings::millis;
 use super::state::{Order, Venue};
 use super::word::{ClientOrderId, Intent, Purpose, Terms, TradeId, Way};
 use crate::id::{MarketId, Position, StrategyId, Version};
-use crate::market::{Price, Size};
+use crate::market::{Cash, Price, Size};
 use crate::strategy::guard::Degree;
 use crate::stream::{Seen, Stamp};
 use crate::time::Timestamp;
@@ -26,6 +26,8 @@ struct Going {
     trade: Option<TradeId>,
     /// Below zero for what is short.
     size: Size,
+    /// What its fills brought in, of a trade.
+    cash: Option<Cash>,
     loss_exit: Option<Price>,
     why: &'static str,
 }
@@ -52,7 +54,9 @@ impl Venue {
         let at = Stamp { position: Position(0), version: Version(0), received_at: seen.now, recorded_at: seen.now };
         let mut then = None;
         for going in self.held() {
-            let Some(why) = flattening.or_else(|| self.orphan_goes(&going, around, seen.now)) else { continue };
+            let goes =
+                flattening.or_else(|| self.lost(&going, around)).or_else(|| self.orphan_goes(&going, around, seen.now));
+            let Some(why) = goes else { continue };
             let then = then.get_or_insert_with(|| {
                 let mut then = self.clone();
                 events.iter().for_each(|event| then.evolve(event, &at));
@@ -81,6 +85,7 @@ impl Venue {
             market: trade.market.clone(),
             trade: Some(id.clone()),
             size: signed(trade.side, trade.size),
+            cash: Some(trade.cash),
             loss_exit: trade.loss_exit,
             why: "",
         });
@@ -90,11 +95,21 @@ impl Venue {
                 market: market.clone(),
                 trade: None,
                 size: holding.size,
+                cash: None,
                 loss_exit: None,
                 why: "",
             })
         });
         trades.chain(inventories).collect()
+    }
+
+    /// A trade that would bring in no more than what it may lose at most, whatever its strategy thinks of it.
+    fn lost(&self, going: &Going, around: &Around<'_>) -> Option<&'static str> {
+        let limit = self.settings.as_ref()?.limits.loss_per_trade_max;
+        let (quote, cash) = (around.markets.quote(&going.market)?.quote, going.cash?);
+        let price = if going.size.0 > 0 { quote.bid } else { quote.ask };
+        let worth = cash + price * going.size;
+        (worth <= -limit).then_some("it lost as much as a trade may")
     }
 
     /// The default exit of an orphan: where its trade was to be given up, and after a time in any case.

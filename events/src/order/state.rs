@@ -168,6 +168,11 @@ impl Order {
     }
 }
 
+/// The number first: it differs where names do not.
+fn is(one: &ClientOrderId, other: &ClientOrderId) -> bool {
+    one.ulid == other.ulid && one.strategy == other.strategy
+}
+
 impl Tokens {
     /// How many there are.
     pub fn left(&self, rate: &Rate, now: Timestamp) -> i64 {
@@ -211,7 +216,7 @@ impl Venue {
 
     /// The order, as long as it is known.
     pub fn order(&self, id: &ClientOrderId) -> Option<&Order> {
-        self.live.get(id).or_else(|| self.done.iter().rev().find(|order| order.id == *id))
+        self.live.get(id).or_else(|| self.done.iter().rev().find(|order| is(&order.id, id)))
     }
 
     /// What became of it. None: nobody knows it, or it is held back and may be wanted again.
@@ -222,7 +227,11 @@ impl Venue {
                 _ => Outcome::Accepted(order),
             });
         }
-        self.refused.iter().rev().find(|refused| refused.order == *id).map(|refused| Outcome::Refused(&refused.finding))
+        self.refused
+            .iter()
+            .rev()
+            .find(|refused| is(&refused.order, id))
+            .map(|refused| Outcome::Refused(&refused.finding))
     }
 
     /// Orders of a strategy of which something may come yet.

@@ -185,6 +185,39 @@ fn an_orphan_is_given_up_at_its_loss_exit_and_after_a_time_in_any_case() {
 }
 
 #[test]
+fn a_trade_that_lost_as_much_as_any_may_is_given_up_whatever_its_strategy_does() {
+    let limits = Limits { loss_per_trade_max: cash("10"), ..settings().limits };
+    let mut case = Case::with(Settings { limits, ..settings() });
+    // 0.2 at 101 and 0.27 of fees: what it would bring in at 52.35 is 10 less than what it cost.
+    let trade = case.enters("0.2");
+    for (bid, ask, expected) in [("53", "54", 0), ("52.5", "53", 0), ("52", "53", 1)] {
+        case.quotes(bid, ask);
+        let events = case.tries(Command::Watch).unwrap();
+        assert_eq!(events.len(), expected, "{bid}: {events:?}");
+        if let [Event::OrderSubmitted(submitted)] = events.as_slice() {
+            assert_eq!(submitted.intent.purpose, Purpose::Exit(Way::RiskFlatten));
+            assert_eq!(submitted.intent.trade.as_ref(), Some(&trade));
+        }
+    }
+}
+
+#[test]
+fn close_only_cancels_what_could_grow_and_nothing_else() {
+    let mut case = Case::new();
+    let buy = case.sends(quoted(Side::Buy, "0.5", "99.5"));
+    case.fills(&buy, "t", Side::Buy, "0.2", "99.5");
+    let reduce = Intent { purpose: Purpose::Reduce { level: 0 }, ..quoted(Side::Sell, "0.2", "102") };
+    case.sends(reduce);
+    case.stops(guard::Degree::BlockEntries);
+    assert_eq!(case.does(Command::AcknowledgeControl), ["venue_control_acknowledged"]);
+    assert!(case.does(Command::AcknowledgeControl).is_empty());
+    case.stops(guard::Degree::CloseOnly);
+    let events = case.tries(Command::AcknowledgeControl).unwrap();
+    let [_, Event::CancelRequested(cancel)] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((&cancel.order, cancel.why), (&buy, Why::Control));
+}
+
+#[test]
 fn who_is_unbound_leaves_an_orphan_and_finds_it_again() {
     let mut case = Case::new();
     let quote = case.sends(quoted(Side::Buy, "0.5", "99.5"));
