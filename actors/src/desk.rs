@@ -68,6 +68,8 @@ pub struct Host {
     pub durable: Arc<Durable>,
     pub gauges: Arc<Gauges>,
     inflight: Arc<tokio::sync::Semaphore>,
+    /// Under which it first took over the log. No other server has it, now or later.
+    pub began: Epoch,
 }
 
 /// What the desk says of itself, readable from every thread.
@@ -237,7 +239,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
         context.set_mailbox_capacity(capacity);
         desk
     });
-    Ok(Host { front, durable, gauges, inflight })
+    Ok(Host { front, durable, gauges, inflight, began: head.epoch })
 }
 
 /// What all actors of this arbiter share: the journal, which one of them uses at a time.

@@ -4,3 +4,4 @@
 //! events of the log and nothing else.
 
 pub mod guard;
+pub mod maker;

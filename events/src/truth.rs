@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Schema of [`Truth`]'s bytes: snapshots of another one are not used.
-pub const SCHEMA: u16 = 4;
+pub const SCHEMA: u16 = 5;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Truth {
@@ -471,5 +471,8 @@ fn list(directory: &mut Directory, endpoint: &Endpoint, event: &endpoint::Event)
     }
 }
 
+mod decide;
 #[cfg(test)]
 mod tests;
+
+pub use decide::Command;

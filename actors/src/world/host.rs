@@ -242,7 +242,7 @@ impl World {
         };
         let fold = restored.fold.clone();
         let is_new = fold.truth.desk_id().is_none();
-        self.begin_proxy(number, &fold, head.epoch);
+        self.begin_proxy(number, head.epoch);
         process.serving = Some(Serving {
             journal: Journal::new(restored, head, process.node, limits),
             listening: self.now,
