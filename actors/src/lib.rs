@@ -12,6 +12,7 @@ pub mod evaluations;
 pub mod journal;
 pub mod memory;
 pub mod node;
+pub mod paper;
 pub mod port;
 pub mod projector;
 pub mod restore;
