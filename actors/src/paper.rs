@@ -6,8 +6,10 @@
 pub mod book;
 pub mod drive;
 pub mod latency;
+pub mod ledger;
 pub mod matching;
 pub mod queue;
+pub mod quoter;
 pub mod settings;
 pub mod venue;
 pub mod word;
@@ -17,8 +19,10 @@ mod tests;
 
 pub use drive::{Desk, Driven, Row, Trader, Watch, drive};
 pub use latency::Latency;
+pub use ledger::{Ledger, Outcome};
 pub use matching::{Holding, Market, Resting};
 pub use queue::Queue;
+pub use quoter::{Outside, Quoter};
 pub use settings::{Faults, Fills, MODEL_VERSION, Margin, Model, Rate, Rates, Settings, Unseen};
 pub use venue::{Counts, Listing, Paper};
 pub use word::{Asked, Ended, Fill, MarketNo, Name, Rejection, Report, Request, State, Ticket, What};

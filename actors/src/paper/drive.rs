@@ -5,11 +5,12 @@
 
 use super::venue::Paper;
 use super::word::{Fill, MarketNo, Name, Report, Request};
+use serde::{Deserialize, Serialize};
 use tidehelm_events::market::Said;
 use tidehelm_events::time::Timestamp;
 
 /// One line of a tape.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     pub market: MarketNo,
     pub source_at: Timestamp,

@@ -10,7 +10,7 @@ use tidehelm_events::market::{Cash, Instrument, Price, Said, Size};
 use tidehelm_events::time::{Span, Timestamp};
 
 /// Orders that are over and fills are remembered up to so many, the newest.
-const REMEMBERED_MAX: usize = 4096;
+const REMEMBERED_MAX: usize = 1024;
 
 /// A venue account on paper. The same settings, seed, market and requests give the same reports on every machine.
 #[derive(Debug, Clone)]

@@ -1,12 +1,14 @@
 //! What is asked of the paper venue, and what it tells.
 
+use serde::{Deserialize, Serialize};
 use tidehelm_events::market::{Cash, Price, Size};
 use tidehelm_events::order::{Category, Execution, Liquidity, Terms};
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::trade::Side;
 
 /// Which of the venue's markets, in the order in which they were opened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct MarketNo(pub u16);
 
 impl MarketNo {
