@@ -10,5 +10,4 @@ pub mod guard;
 pub mod indicators;
 pub mod maker;
 pub mod taker;
-pub mod window;
 
