@@ -9,7 +9,6 @@ pub mod book;
 pub mod check;
 mod command;
 mod decide;
-#[cfg_attr(not(test), allow(dead_code, reason = "encoding is called by the event of all streams"))]
 mod event;
 pub mod guardian;
 pub mod life;

@@ -37,6 +37,8 @@ pub enum Command {
         order: ClientOrderId,
         intent: Box<Intent>,
     },
+    /// All that one decision wants, in its order: each sees what the one before did. What cannot be is passed over.
+    Several(Vec<Command>),
     /// `by`: the strategy that asks; None for a person or the desk.
     Cancel {
         order: ClientOrderId,

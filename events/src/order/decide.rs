@@ -7,7 +7,7 @@ use super::event::*;
 use super::settings::{Bounds, MARKETS_MAX, STRATEGIES_MAX, Settings, millis};
 use super::state::{Order, Venue};
 use super::word::{ClientOrderId, Intent, Life, Purpose, TradeId, Way};
-use crate::id::{MarketId, Principal, StrategyId};
+use crate::id::{MarketId, Position, Principal, StrategyId, Version};
 use crate::market::{Instrument, Price, Size};
 use crate::reason::Reason;
 use crate::strategy::guard::Degree;
@@ -43,6 +43,7 @@ impl Venue {
                 }
                 _ => self.submit(order, shortened(intent), around, seen),
             },
+            Command::Several(commands) => self.several(commands, around, seen),
             Command::Cancel { order, by } => self.cancel(&order, by, seen.now)?,
             Command::CancelAll { strategy, market, by } => self.cancel_all(strategy, market, by, seen.now),
             Command::Amend { order, price, size, by } => self.amend(order, price, size, by, around, seen)?,
@@ -82,6 +83,20 @@ impl Venue {
 
     pub(super) fn settings(&self) -> Result<&Settings, Refusal> {
         self.settings.as_deref().ok_or_else(|| Refusal::VenueUnknown(self.id.clone()))
+    }
+
+    fn several(&self, commands: Vec<Command>, around: &Around<'_>, seen: &Seen<'_>) -> Vec<Event> {
+        let at = Stamp { position: Position(0), version: Version(0), received_at: seen.now, recorded_at: seen.now };
+        let (mut then, last) = (self.clone(), commands.len().saturating_sub(1));
+        let mut events = Vec::new();
+        for (place, command) in commands.into_iter().enumerate() {
+            let Ok(decided) = then.decide(command, around, seen) else { continue };
+            if place < last {
+                decided.events.iter().for_each(|event| then.evolve(event, &at));
+            }
+            events.extend(decided.events);
+        }
+        events
     }
 
     fn open(&self, settings: Settings) -> Result<Vec<Event>, Refusal> {

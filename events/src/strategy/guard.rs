@@ -6,7 +6,6 @@
 
 mod command;
 mod decide;
-#[cfg_attr(not(test), allow(dead_code, reason = "encoding is called by the event of all streams"))]
 mod event;
 mod rule;
 #[cfg(test)]
