@@ -10,6 +10,7 @@ mod command;
 mod decide;
 #[cfg_attr(not(test), expect(dead_code, reason = "until the log has these kinds"))]
 mod event;
+pub mod gate;
 mod look;
 mod mode;
 mod model;
