@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod endpoint;
 pub mod log;
+pub mod taker;
 pub mod trade;
 
 use crate::account::{
@@ -289,7 +290,7 @@ pub fn record(position: u64, stream: u32, version: u64, event: Event) -> Record 
 /// Of which enum, its bytes and its JSON.
 pub type Word = (&'static str, Vec<u8>, serde_json::Value);
 
-fn word<T: serde::Serialize>(of: &'static str, value: &T) -> Word {
+pub(crate) fn word<T: serde::Serialize>(of: &'static str, value: &T) -> Word {
     let mut bytes = Vec::new();
     codec::write(value, &mut bytes);
     (of, bytes, crate::event::json(value))
