@@ -334,3 +334,6 @@ fn bound_to(truth: &Truth, record: &Record, endpoint: EndpointId) -> Wanted {
     let bound = truth.strategies().filter(|strategy| strategy.endpoint == Some(endpoint));
     bound.map(|strategy| tick(truth, record, &strategy.id)).collect()
 }
+
+#[cfg(test)]
+mod tests;
