@@ -319,9 +319,14 @@ impl Handler<Deliver> for DeskActor {
 
     fn handle(&mut self, deliver: Deliver, _: &mut Context<Self>) {
         match &deliver.order.to {
-            StreamId::Desk | StreamId::Endpoint(_) | StreamId::Proxy | StreamId::Alerts => {
-                self.shard.submit(deliver.order, deliver.ticket)
-            }
+            StreamId::Desk
+            | StreamId::Endpoint(_)
+            | StreamId::Proxy
+            | StreamId::Alerts
+            | StreamId::Guard
+            | StreamId::Market(_)
+            | StreamId::Strategy(_)
+            | StreamId::Venue(_) => self.shard.submit(deliver.order, deliver.ticket),
             account @ StreamId::Account(..) => {
                 let actor = self.actor_of(account.clone());
                 if let Err(error) = actor.try_send(deliver) {

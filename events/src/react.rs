@@ -7,14 +7,17 @@ use crate::copy::stop::StopDegree;
 use crate::desk;
 use crate::envelope::Record;
 use crate::event::Event;
-use crate::id::{AccountId, EventId, Position, Role, StreamId};
+use crate::id::{AccountId, EventId, Position, Role, StreamId, VenueId};
 use crate::money::Lots;
+use crate::order::Ask;
 use crate::stream::{Decision, Stamp, Stream};
 use crate::time::{Span, Timestamp};
 use crate::trade::{Change, Order, OrderId, Stamps, Symbol, Ticket};
 use crate::truth::{Command, Slot, Times, Truth};
 use std::sync::Arc;
 use uuid::Uuid;
+
+mod trading;
 
 /// What leaves the desk once its cause is durable. Wanted state, so that one that is lost in a crash is made good by the next.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +34,8 @@ pub enum Effect {
     SnapshotDone { stream: StreamId },
     /// The terminal need not be told of this order any more.
     OrderDone { stream: StreamId, order: OrderId, seq: u64 },
+    /// A venue is to be asked something.
+    VenueAsked { venue: VenueId, ask: Box<Ask> },
     /// STOP was pressed, or taken back.
     StopChanged { degree: Option<StopDegree> },
 }
@@ -54,9 +59,10 @@ pub fn reactions(truth: &Truth, record: &Record) -> Vec<Reaction> {
         }
         (StreamId::Desk, Event::Desk(desk::Event::Stopped(stopped))) => {
             let stop = Command::Account(account::Command::Stop { degree: stopped.degree, stop: stopped.stop });
-            holding(truth).map(|(_, account)| (StreamId::slave(&account.id), stop.clone())).collect()
+            let slaves = holding(truth).map(|(_, account)| (StreamId::slave(&account.id), stop.clone()));
+            slaves.chain(trading::of(truth, record, id)).collect()
         }
-        _ => Vec::new(),
+        _ => trading::of(truth, record, id),
     };
     let number = |(index, (to, command))| Reaction {
         through: Reacted { cause: record.position, index: index as u32 + 1 },

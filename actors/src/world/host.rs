@@ -797,7 +797,7 @@ impl World {
             }
             Effect::SnapshotDue { stream } => process.due.entry(stream).or_default().snapshot = true,
             Effect::SnapshotDone { stream } => process.due.entry(stream).or_default().snapshot = false,
-            Effect::StopChanged { .. } => {}
+            Effect::VenueAsked { .. } | Effect::StopChanged { .. } => {}
         }
     }
 

@@ -8,7 +8,6 @@
 
 mod command;
 mod decide;
-#[cfg_attr(not(test), expect(dead_code, reason = "until the log has these kinds"))]
 mod event;
 mod look;
 mod mode;

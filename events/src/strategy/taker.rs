@@ -8,7 +8,6 @@
 mod command;
 mod decide;
 mod entry_leg;
-#[cfg_attr(not(test), expect(dead_code, reason = "the log does not hold them yet"))]
 mod event;
 mod exit;
 mod exit_leg;

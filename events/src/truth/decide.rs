@@ -8,6 +8,9 @@ use crate::desk::{self, Desk};
 use crate::endpoint::{self, Endpoint, Proxy};
 use crate::event::Event;
 use crate::id::{StreamId, StreamNo};
+use crate::market::{self, Market};
+use crate::order;
+use crate::strategy::{self, guard};
 use crate::stream::{Decision, Seen, Stream};
 
 /// What can be wanted of a stream.
@@ -18,6 +21,10 @@ pub enum Command {
     Endpoint(endpoint::Command),
     Proxy(endpoint::ProxyCommand),
     Alerts(alert::Command),
+    Guard(guard::Command),
+    Market(market::Command),
+    Strategy(strategy::Command),
+    Venue(order::Command),
 }
 
 impl Truth {
@@ -70,6 +77,24 @@ impl Truth {
                 let decided = self.alerts().unwrap_or(&new).decide(command.clone(), seen);
                 decided.map(|decision| decision.map(Event::Alert)).map_err(|refusal| refusal.denial())
             }
+            (StreamId::Guard, Command::Guard(command)) => {
+                let decided = self.guarding().decide(command.clone(), seen);
+                decided.map(|decision| decision.map(Event::Guard)).map_err(|refusal| refusal.denial())
+            }
+            (StreamId::Market(id), Command::Market(command)) => {
+                let new;
+                let market = match stream.and_then(|number| self.slot(number)).map(|slot| &slot.state) {
+                    Some(State::Market(market)) => market,
+                    _ => {
+                        new = Box::new(Market::new(id.clone()));
+                        &new
+                    }
+                };
+                let decided = market.decide(command.clone(), seen);
+                decided.map(|decision| decision.map(Event::Market)).map_err(|refusal| refusal.denial())
+            }
+            (StreamId::Strategy(id), Command::Strategy(command)) => self.decide_strategy(id, command, seen),
+            (StreamId::Venue(id), Command::Venue(command)) => self.decide_venue(id, command, seen),
             (to, _) => unreachable!("a command for {to} that is of another kind of stream"),
         }
     }

@@ -515,7 +515,7 @@ mod any_day {
         }
     }
 
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
+    fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
         prop::collection::vec(any::<Step>(), 1..120)
     }
 

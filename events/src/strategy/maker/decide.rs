@@ -78,7 +78,7 @@ impl Maker {
         } else if mode == Mode::Pause && self.mode == Mode::Pause && !self.drained && self.is_drained(look) {
             events.push(Event::Drained(Drained {}));
         }
-        if events.is_empty() && now.since(self.heard_at) >= HEARTBEAT {
+        if events.is_empty() && self.closed_at.is_none() && now.since(self.heard_at) >= HEARTBEAT {
             events.push(Event::Ticked(Ticked {}));
         }
         events

@@ -27,36 +27,58 @@ pub struct Number {
     pub tightens: Tightens,
 }
 
-/// A type that a number can have.
+/// A type that a number can have, as so many of its smallest unit.
 trait Numeric: Copy {
-    fn exact(self) -> Cash;
+    /// In 10⁻¹⁸.
+    const UNIT: i128;
+    fn units(self) -> i128;
+    fn of_units(units: i128) -> Option<Self>;
+
+    fn exact(self) -> Cash {
+        Cash(self.units() * Self::UNIT)
+    }
     /// None where the type cannot hold it exactly.
-    fn of(value: Cash) -> Option<Self>;
+    fn of(value: Cash) -> Option<Self> {
+        if value.0 % Self::UNIT == 0 { Self::of_units(value.0 / Self::UNIT) } else { None }
+    }
 }
 
 const BILLIONTH: i128 = 1_000_000_000;
 const WHOLE: i128 = BILLIONTH * BILLIONTH;
 
-macro_rules! numeric {
-    ($unit:expr; $($type:ty),*; $into:expr, $from:expr) => { $(
-        impl Numeric for $type {
-            fn exact(self) -> Cash {
-                let into: fn($type) -> i128 = $into;
-                Cash(into(self) * $unit)
-            }
-            fn of(value: Cash) -> Option<Self> {
-                let from: fn(i128) -> Option<$type> = $from;
-                if value.0 % $unit == 0 { from(value.0 / $unit) } else { None }
-            }
+macro_rules! scaled {
+    ($($type:ident),*) => { $( impl Numeric for $type {
+        const UNIT: i128 = BILLIONTH;
+        fn units(self) -> i128 {
+            self.0.into()
         }
-    )* };
+        fn of_units(units: i128) -> Option<Self> {
+            i64::try_from(units).ok().map($type)
+        }
+    } )* };
 }
-numeric!(BILLIONTH; Bps; |value| value.0.into(), |units| i64::try_from(units).ok().map(Bps));
-numeric!(BILLIONTH; Ratio; |value| value.0.into(), |units| i64::try_from(units).ok().map(Ratio));
-numeric!(BILLIONTH; Size; |value| value.0.into(), |units| i64::try_from(units).ok().map(Size));
-numeric!(WHOLE; u8; |value| value.into(), |units| u8::try_from(units).ok());
-numeric!(WHOLE; u32; |value| value.into(), |units| u32::try_from(units).ok());
-numeric!(1; Cash; |value| value.0, |units| Some(Cash(units)));
+macro_rules! counted {
+    ($($type:ident),*) => { $( impl Numeric for $type {
+        const UNIT: i128 = WHOLE;
+        fn units(self) -> i128 {
+            self.into()
+        }
+        fn of_units(units: i128) -> Option<Self> {
+            units.try_into().ok()
+        }
+    } )* };
+}
+scaled!(Bps, Ratio, Size);
+counted!(u8, u32);
+impl Numeric for Cash {
+    const UNIT: i128 = 1;
+    fn units(self) -> i128 {
+        self.0
+    }
+    fn of_units(units: i128) -> Option<Self> {
+        Some(Cash(units))
+    }
+}
 
 const fn whole(units: i64) -> Cash {
     Cash::whole(units)

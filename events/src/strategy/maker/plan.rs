@@ -46,24 +46,22 @@ impl Maker {
         let mut plan = Plan::default();
         let held = self.held(look, aim, &mut plan);
         for side in [Side::Buy, Side::Sell] {
-            let mut room = if aim.reduce_only { look.inventory.unwrap_or_default().abs() } else { Size::MAX };
+            let most = if aim.reduce_only { look.inventory.unwrap_or_default().abs() } else { Size::MAX };
+            let (mut kept, mut room) = (most, most - self.still_open(side, look));
             for level in 0..LEVELS_MAX as u8 {
                 let target = aim.quotes.at(side, level);
-                match held[index(side)][usize::from(level)] {
-                    Some(order) => {
-                        let fits = order.left <= room;
-                        room = Size(room.0.saturating_sub(order.left.0).max(0));
-                        if let Some(why) = self.in_the_way(order, target, fits, aim) {
-                            self.cancel(order, why, aim.now, &mut plan);
-                        }
+                if let Some(order) = held[index(side)][usize::from(level)] {
+                    kept = kept - order.left;
+                    if let Some(why) = self.in_the_way(order, target, kept >= Size::ZERO, aim) {
+                        self.cancel(order, why, aim.now, &mut plan);
                     }
-                    None => {
-                        let Some(target) = target.filter(|_| self.may_place(side, level, look, aim)) else { continue };
-                        let Some(size) = sized(target.size.min(room), target.price, look.instrument) else { continue };
-                        room = room - size;
-                        let (price, reduce_only) = (target.price, aim.reduce_only);
-                        plan.place.push(Place { side, level, price, size, reduce_only });
-                    }
+                } else if let Some(target) = target.filter(|_| self.may_place(side, level, look, aim))
+                    && !crosses_ours(side, target.price, look)
+                    && let Some(size) = sized(target.size.min(room), target.price, look.instrument)
+                {
+                    room = room - size;
+                    let (price, reduce_only) = (target.price, aim.reduce_only);
+                    plan.place.push(Place { side, level, price, size, reduce_only });
                 }
             }
         }
@@ -119,11 +117,23 @@ impl Maker {
         (rested && (moved || too_large)).then_some(CancelWhy::Moved)
     }
 
-    /// Nothing is on its way to the venue's stream, and the side was not placed a moment ago.
+    /// The side was not placed a moment ago, and what was is not still on its way to the venue's stream.
     fn may_place(&self, side: Side, level: u8, look: &Look<'_>, aim: &Aim<'_>) -> bool {
+        let coming = !self.on_its_way(side, level, look).is_zero();
+        aim.mode != Mode::Pause && !coming && self.rested(side, level, aim)
+    }
+
+    /// What may still be dealt on a side, on its way or at the venue.
+    fn still_open(&self, side: Side, look: &Look<'_>) -> Size {
+        let orders = look.orders.iter().filter(|order| order.side == side && !order.life.is_over());
+        let known = orders.fold(Size::ZERO, |sum, order| sum + order.left);
+        (0..LEVELS_MAX as u8).fold(known, |sum, level| sum + self.on_its_way(side, level, look))
+    }
+
+    /// The size of what was decided there and is not among the orders yet.
+    fn on_its_way(&self, side: Side, level: u8, look: &Look<'_>) -> Size {
         let placed = self.slot(side, level).and_then(|slot| slot.placed);
-        let carried = placed.is_none_or(|placed| placed.position <= look.carried_through);
-        aim.mode != Mode::Pause && carried && self.rested(side, level, aim)
+        placed.filter(|placed| placed.position > look.carried_through).map_or(Size::ZERO, |placed| placed.size)
     }
 
     fn rested(&self, side: Side, level: u8, aim: &Aim<'_>) -> bool {
@@ -153,6 +163,15 @@ impl Maker {
     fn asked_in_this_pause(&self) -> Option<Timestamp> {
         self.verify_asked_at.filter(|_| self.mode == Mode::Pause)
     }
+}
+
+/// It would deal with an order of our own that is still there.
+fn crosses_ours(side: Side, price: Price, look: &Look<'_>) -> bool {
+    let mut others = look.orders.iter().filter(|order| order.side != side && !order.life.is_over());
+    others.any(|other| match side {
+        Side::Buy => price >= other.price,
+        Side::Sell => price <= other.price,
+    })
 }
 
 /// By so many billionths of a basis point of the order's price, or more.

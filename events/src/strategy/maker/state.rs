@@ -6,6 +6,7 @@ use super::parameter::Parameters;
 use super::quote::{LEVELS_MAX, index};
 use super::reason::{Reason, Reasons, Why};
 use crate::id::{MarketId, Position, Principal, StrategyId};
+use crate::market::Size;
 use crate::reason::Reason as Text;
 use crate::stream::Stamp;
 use crate::time::Timestamp;
@@ -84,6 +85,7 @@ pub(super) struct Placed {
     /// Of the decision.
     pub position: Position,
     pub mode: Mode,
+    pub size: Size,
 }
 
 impl Maker {
@@ -199,7 +201,7 @@ impl Maker {
 
     fn decided(&mut self, decided: &Decided, at: &Stamp) {
         for place in &decided.place {
-            let placed = Placed { at: at.recorded_at, position: at.position, mode: decided.mode };
+            let placed = Placed { at: at.recorded_at, position: at.position, mode: decided.mode, size: place.size };
             self.slots[index(place.side)][usize::from(place.level)] =
                 Slot { placed: Some(placed), cancel_asked_at: None };
         }

@@ -50,6 +50,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Missing),
         1 => Just(Step::Stale),
         1 => prop::option::of(-2_000i64..2_000).prop_map(Step::Inventory),
+        2 => (1_001i64..1_500).prop_map(|held| Step::Inventory(Some(held))),
         1 => any::<bool>().prop_map(Step::Outside),
         1 => Just(Step::Restart),
     ]
@@ -66,8 +67,14 @@ struct Venue {
 
 impl Venue {
     fn new(levels: u8) -> Self {
-        let values =
-            Parameters { levels, pause_min_duration_ms: 1_000, defensive_clear_ms: 1_000, ..Parameters::default() };
+        let values = Parameters {
+            // Three levels are more than may be held, so that together they can be too much.
+            quote_size: crate::market::Cash::whole(60),
+            levels,
+            pause_min_duration_ms: 1_000,
+            defensive_clear_ms: 1_000,
+            ..Parameters::default()
+        };
         let mut case = Case::with(values);
         case.carried_through = Some(Position(0));
         Venue { case, on_the_way: VecDeque::new(), log: vec![], born: 0 }
@@ -172,6 +179,13 @@ impl Venue {
         at_venue.filter(|order| (order.side, order.level) == (side, level)).count()
             + coming.filter(|place| (place.side, place.level) == (side, level)).count()
     }
+
+    /// What may still be dealt on that side, on the way or at the venue.
+    fn open(&self, side: Side) -> i64 {
+        let at_venue = self.case.orders.iter().filter(|order| !order.life.is_over() && order.side == side);
+        let coming = self.on_the_way.iter().flat_map(|(_, decided)| &decided.place).filter(|place| place.side == side);
+        at_venue.map(|order| order.left.0).sum::<i64>() + coming.map(|place| place.size.0).sum::<i64>()
+    }
 }
 
 fn check(venue: &Venue, events: &[Event]) -> Result<(), TestCaseError> {
@@ -192,6 +206,7 @@ fn check(venue: &Venue, events: &[Event]) -> Result<(), TestCaseError> {
             if held.abs() > Size::ONE {
                 let shrinks = if held.0 > 0 { Side::Sell } else { Side::Buy };
                 prop_assert!(place.reduce_only && place.side == shrinks && place.size <= held.abs(), "{:?}", place);
+                prop_assert!(venue.open(place.side) <= held.abs().0, "together they deal more than is held");
             }
         }
         let mut cancelled: Vec<_> = decided.cancel.iter().map(|cancel| &cancel.order).collect();

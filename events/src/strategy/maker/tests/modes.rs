@@ -202,6 +202,40 @@ fn an_order_that_turns_up_in_a_pause_is_cancelled_and_the_venue_asked_anew() {
 }
 
 #[test]
+fn an_order_of_which_nothing_is_known_is_not_nothing() {
+    let mut case = Case::usual();
+    case.outside = Reasons::of(Reason::Guard);
+    assert!(decisions(&case.tick()).all(|decided| decided.verify));
+    // It turns up after the venue was asked, and before its answer counts.
+    case.none_left_at = Some(case.now + Span::millis(100));
+    case.accepts(&Place {
+        side: Side::Buy,
+        level: 0,
+        price: "99".parse().unwrap(),
+        size: Size::ONE,
+        reduce_only: false,
+    });
+    case.orders[0].life = Life::Unknown;
+    case.passes(200);
+    assert_eq!(case.tick(), []);
+    case.orders.clear();
+    case.passes(200);
+    assert_eq!(case.tick(), [Event::Drained(Drained {})]);
+}
+
+#[test]
+fn what_is_not_known_any_more_is_not_over() {
+    let mut case = Case::usual();
+    case.features.vol_10s = Some(Bps::whole(60));
+    case.tick();
+    case.features.vol_10s = None;
+    case.ticks_for(4_000, 200);
+    assert_eq!(case.maker.why.all.codes(), ["FEATURE_MISSING", "DEFENSIVE_VOL"]);
+    case.features.vol_10s = Some(Bps::whole(5));
+    assert_eq!(turns(&case.ticks_for(9_800, 200)), [], "its time counts from when it is known to be over");
+}
+
+#[test]
 fn defensive_ends_after_a_while_clearly_below_its_threshold() {
     let mut case = Case::usual();
     let vol = |case: &mut Case, text: &str, millis: i64| {

@@ -169,6 +169,40 @@ fn together_they_sell_no_more_than_is_held() {
 }
 
 #[test]
+fn what_stands_already_counts_before_more_is_sold() {
+    let quote_size = crate::market::Cash::whole(60);
+    let unskewed = Parameters { levels: 2, quote_size, inventory_skew_gain: Bps::ZERO, ..Parameters::default() };
+    let mut case = Case::normal(unskewed);
+    case.quotes();
+    // The ask next to the middle is filled; the other one, of 0.6, is still there.
+    case.orders.retain(|order| order.side == Side::Sell && order.level == 1);
+    case.inventory = "1.1".parse().ok();
+    case.passes(2_000);
+    let events = case.tick();
+    assert_eq!(placed(&events).into_iter().map(|(_, _, size)| size).collect::<Vec<_>>(), ["0.5"]);
+    // As long as that one is on its way it counts too.
+    case.carried_through = Some(Position(0));
+    case.orders.clear();
+    case.passes(2_000);
+    assert_eq!(placed(&case.tick()), []);
+}
+
+#[test]
+fn it_does_not_deal_with_itself() {
+    let mut case = Case::usual();
+    case.quotes();
+    // The bid is filled, and the middle is far above the ask that still stands.
+    case.orders.retain(|order| order.side == Side::Sell);
+    moves(&mut case, 2_000_000);
+    case.passes(1_000);
+    let events = case.tick();
+    assert_eq!((placed(&events), cancelled(&events)), (vec![], vec![CancelWhy::Moved]));
+    case.venue_does(&events);
+    case.passes(200);
+    assert_eq!(placed(&case.tick()).len(), 2);
+}
+
+#[test]
 fn a_rough_market_takes_bold_quotes_off_at_once() {
     let mut case = Case::usual();
     case.quotes();

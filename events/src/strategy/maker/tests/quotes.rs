@@ -176,18 +176,20 @@ proptest! {
     #[test]
     fn a_quote_is_always_one_that_the_venue_takes(
         model in any_model(),
-        bid in 1i64..9_000_000_000_000_000_000,
-        gap in 1i64..1_000_000_000_000,
-        tick in prop_oneof![Just(1i64), 1i64..5_000_000_000, Just(10_000_000)],
-        step in 1i64..1_000_000_000,
-        inventory in any::<i64>(),
-        vol in 0i64..i64::MAX,
+        bid in prop_oneof![1 => 1i64..9_000_000_000_000_000_000, 3 => 1_000_000_000i64..1_000_000_000_000],
+        gap in prop_oneof![1 => 1i64..1_000_000_000_000, 3 => 1i64..1_000_000_000],
+        tick in prop_oneof![1 => 1i64..5_000_000_000, 3 => prop_oneof![Just(1i64), Just(1_000_000), Just(10_000_000)]],
+        step in prop_oneof![1 => 1i64..1_000_000_000, 3 => Just(1_000i64)],
+        inventory in prop_oneof![1 => any::<i64>(), 3 => -2_000_000_000i64..=2_000_000_000],
+        vol in prop_oneof![1 => 0i64..i64::MAX, 3 => 0i64..50_000_000_000],
         imbalance in -1_000_000_000i64..=1_000_000_000,
         levels in 1u8..=8,
+        gain in 0i64..=1_000,
         reduce_only in any::<bool>(),
         defensive in any::<bool>(),
     ) {
-        let mut case = Case::with(Parameters { model, levels, ..Parameters::default() });
+        let inventory_skew_gain = Bps::whole(gain);
+        let mut case = Case::with(Parameters { model, levels, inventory_skew_gain, ..Parameters::default() });
         case.instrument = Instrument { tick: Price(tick), step: Size(step), size_min: Size(step), ..Instrument::plain() };
         let quote = Quote { bid: Price(bid), bid_size: Size::ONE, ask: Price(bid.saturating_add(gap)), ask_size: Size::ONE };
         case.features.quote = Some(quote);
