@@ -37,6 +37,7 @@ impl Day {
         day.strategy(maker::Command::Open { market: day.market.clone() });
         let parameters = Parameters {
             uses_mark_index: false,
+            quote_size: market::Cash::whole(500),
             uses_liquidations: false,
             pause_min_duration_ms: 0,
             defensive_clear_ms: 0,
