@@ -396,7 +396,7 @@ mod tests {
             let freshness = market.freshness(heard.received_at);
             silent_with_marks |= freshness.quote > Some(Span::seconds(5)) && freshness.mark < Some(Span::seconds(2));
         }
-        assert_eq!(phases[..3], [Phase::Cold, Phase::Seeding, Phase::Warm]);
+        assert_eq!(phases[..2], [Phase::Seeding, Phase::Warm]);
         assert!(phases.contains(&Phase::Stale) && silent_with_marks);
         assert!(calmest < 3.0 && wildest > 50.0, "{calmest} to {wildest}");
         assert!(liquidations >= 3 && apart >= 50.0 && one_sided >= 0.7, "{liquidations} {apart} {one_sided}");
