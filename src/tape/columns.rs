@@ -148,10 +148,10 @@ impl Writer {
         texts(&mut group, lines.iter().map(|line| line.kind.to_string()).collect(), None)?;
         longs(&mut group, lines.iter().map(|line| line.source_at.0).collect(), None)?;
         longs(&mut group, lines.iter().map(|line| line.received_at.0).collect(), None)?;
-        let mut some_longs = |group: &mut crate::export::Group<'_, File>, of: &dyn Fn(&Line) -> Option<i64>| {
+        let some_longs = |group: &mut crate::export::Group<'_, File>, of: &dyn Fn(&Line) -> Option<i64>| {
             longs(group, lines.iter().filter_map(of).collect(), Some(levels(lines, |line| of(line).is_some())))
         };
-        let mut some_texts = |group: &mut crate::export::Group<'_, File>, of: &dyn Fn(&Line) -> Option<String>| {
+        let some_texts = |group: &mut crate::export::Group<'_, File>, of: &dyn Fn(&Line) -> Option<String>| {
             texts(group, lines.iter().filter_map(of).collect(), Some(levels(lines, |line| of(line).is_some())))
         };
         for place in 0..4 {
