@@ -110,6 +110,9 @@ pub struct MarketSim {
     basis: i64,
 }
 
+/// A word of one kind, and when the next of it is due.
+type Say = fn(&mut MarketSim, Timestamp) -> Option<Said>;
+
 #[derive(Debug, Clone, Copy)]
 struct Due {
     quote: Timestamp,
@@ -154,9 +157,9 @@ impl MarketSim {
     }
 
     /// What comes next, and when.
-    fn earliest(&self) -> (Timestamp, fn(&mut Self, Timestamp) -> Option<Said>) {
+    fn earliest(&self) -> (Timestamp, Say) {
         let due = &self.next;
-        let all: [(Timestamp, fn(&mut Self, Timestamp) -> Option<Said>); 5] = [
+        let all: [(Timestamp, Say); 5] = [
             (due.quote, Self::say_quote),
             (due.deal, Self::say_deal),
             (due.mark, Self::say_mark),
