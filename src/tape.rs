@@ -164,10 +164,14 @@ impl Recorder {
 
 /// Seconds, milliseconds, microseconds or nanoseconds since 1970, by how large it is: each is good for the years 1973 to 5138.
 fn time_of(number: i64) -> Timestamp {
-    Timestamp(match number.unsigned_abs() {
-        ..100_000_000_000 => number.saturating_mul(1_000_000),
-        ..100_000_000_000_000 => number.saturating_mul(1_000),
-        ..100_000_000_000_000_000 => number,
-        _ => number.div_euclid(1_000),
+    let size = number.unsigned_abs();
+    Timestamp(if size < 100_000_000_000 {
+        number.saturating_mul(1_000_000)
+    } else if size < 100_000_000_000_000 {
+        number.saturating_mul(1_000)
+    } else if size < 100_000_000_000_000_000 {
+        number
+    } else {
+        number.div_euclid(1_000)
     })
 }
