@@ -47,6 +47,7 @@ soak: ## 100,000 seeded worlds, and a storm over real sockets with a thousand sl
 bench: ## every figure, side by side with its peers, as one table
 	@scripts/setup.sh rust cc cmake postgres
 	scripts/postgres.sh cargo bench --locked --bench '*'
+	cargo run --release --locked --manifest-path benches/backtest/Cargo.toml --target-dir target
 
 fuzz: ## a minute of random frames against the wire decoder; ARGS=3600 for an hour
 	@scripts/setup.sh rust cc cmake

@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod ambient;
+pub mod backtest;
 pub mod cli;
 pub mod config;
 pub mod emergency;

@@ -13,6 +13,7 @@ pub mod journal;
 pub mod market_sim;
 pub mod memory;
 pub mod node;
+pub mod paper;
 pub mod port;
 pub mod projector;
 pub mod restore;

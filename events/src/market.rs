@@ -11,7 +11,6 @@ mod bars;
 mod book;
 mod command;
 mod decide;
-#[allow(dead_code, reason = "what makes bytes of events is called where all streams are together")]
 mod event;
 pub mod features;
 mod flow;

@@ -18,7 +18,7 @@ events! {
         /// A market is not listened to any more. Its past stays.
         Removed(Removed) = 501 "market_removed" v 1 Business;
         /// Best prices of a market, as they survived conflation.
-        QuoteSeen(QuoteSeen) = 502 "quote_seen" v 1 Volume;
+        QuoteSeen(QuoteSeen) = 502 "market_quote_seen" v 1 Volume;
         /// A trade of others.
         DealSeen(DealSeen) = 503 "deal_seen" v 1 Volume;
         /// The venue's mark price.

@@ -42,7 +42,7 @@ fn a_quote_closes_what_is_over_before_it() {
     told(&mut case, &[100]);
     case.now = START + Span::seconds(61);
     let told = case.hears(Said::Quote(around(200)));
-    assert_eq!(told, ["market_phase_changed", "bars_closed", "quote_seen", "market_phase_changed"]);
+    assert_eq!(told, ["market_phase_changed", "bars_closed", "market_quote_seen", "market_phase_changed"]);
     assert_eq!(case.market.bars(Timeframe::M1).finals(), [Bar { ticks: 1, ..bar(0, 100, 100, 100, 100) }]);
     assert_eq!(case.market.frames().forming(Timeframe::M1).unwrap().open, Price::whole(200));
     assert_eq!(case.market.frames().forming(Timeframe::D1).unwrap().high, Price::whole(200));

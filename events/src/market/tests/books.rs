@@ -20,7 +20,7 @@ fn changes_that_miss_something_want_a_whole_book() {
     let mut case = with_book();
     assert!(case.market.wants_book());
     assert_eq!(case.hears(change(1, 2, &[], &[])), ["market_unused_counted"]);
-    assert_eq!(case.hears(whole(7)), ["book_seen", "quote_seen", "market_phase_changed"]);
+    assert_eq!(case.hears(whole(7)), ["book_seen", "market_quote_seen", "market_phase_changed"]);
     assert!(!case.market.wants_book());
     assert_eq!(case.hears(change(7, 8, &[(100, 1)], &[])), ["book_changed"], "its middle is where it was");
     assert_eq!(case.hears(change(7, 8, &[(100, 9)], &[])), ["market_unused_counted"], "told again");
@@ -43,7 +43,7 @@ fn the_best_of_a_book_are_quotes() {
         Quote { bid, bid_size: Size::whole(3), ask, ask_size: Size::whole(4) }
     });
     case.passes(10);
-    assert_eq!(case.hears(change(1, 2, &[(101, 1)], &[])), ["book_changed", "quote_seen"]);
+    assert_eq!(case.hears(change(1, 2, &[(101, 1)], &[])), ["book_changed", "market_quote_seen"]);
     assert_eq!(case.market.quote.unwrap().value.bid, Price::whole(101));
     assert_eq!(case.market.freshness(case.now).book, Some(Span(0)));
     // A side that is empty makes no quote, and the last one grows old.

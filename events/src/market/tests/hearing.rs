@@ -29,7 +29,7 @@ fn a_quote_is_kept_when_it_says_something_new() {
             continue;
         }
         assert_eq!(judged, if kept { Ok(()) } else { Err(Unused::Conflated) }, "{passed} ms, {moved}");
-        assert_eq!(case.does(Command::Hear(vec![heard])), if kept { vec!["quote_seen"] } else { vec![] });
+        assert_eq!(case.does(Command::Hear(vec![heard])), if kept { vec!["market_quote_seen"] } else { vec![] });
     }
 }
 
@@ -67,7 +67,7 @@ fn one_event_counts_all_that_a_message_had_of_it() {
     let crossed = Said::Quote(quote(5, 4));
     let heard = |said: &Said| Heard { said: said.clone(), source_at: START, received_at: START };
     let all = [&crossed, &Said::Quote(around(1)), &crossed, &Said::Quote(around(1))].map(heard).to_vec();
-    assert_eq!(case.does(Command::Hear(all)), ["quote_seen", "market_phase_changed", "market_unused_counted"]);
+    assert_eq!(case.does(Command::Hear(all)), ["market_quote_seen", "market_phase_changed", "market_unused_counted"]);
     assert_eq!((case.market.unused.of(Unused::Crossed), case.market.unused.of(Unused::Conflated)), (2, 1));
     let mut unused = Tally::default();
     unused.add(Unused::Conflated, 40);
@@ -95,7 +95,7 @@ fn a_clock_that_is_ahead_makes_nothing_newer_than_its_coming() {
     case.hears_late(Said::Quote(around(50_000)), -3_600_000);
     case.passes(1_000);
     assert_eq!(case.features().quote_age, Some(Span::seconds(1)));
-    assert_eq!(case.hears(Said::Quote(around(50_100))), ["quote_seen"], "its clock was put right");
+    assert_eq!(case.hears(Said::Quote(around(50_100))), ["market_quote_seen"], "its clock was put right");
 }
 
 #[test]

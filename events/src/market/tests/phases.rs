@@ -8,7 +8,7 @@ fn a_market_is_warm_when_it_was_heard_long_enough() {
     let mut case = Case::new();
     assert_eq!(case.looks(), [""; 0]);
     assert_eq!(case.hears(Said::Mark(Price(1))), ["mark_seen"], "a mark warms nothing");
-    assert_eq!(case.hears(Said::Quote(around(50_000))), ["quote_seen", "market_phase_changed"]);
+    assert_eq!(case.hears(Said::Quote(around(50_000))), ["market_quote_seen", "market_phase_changed"]);
     for (passed, phase) in
         [(5_000, Seeding), (4_900, Seeding), (100, Warm), (5_000, Warm), (5_001, Seeding), (9_999, Stale)]
     {
@@ -40,7 +40,7 @@ fn a_quote_after_a_silence_that_nobody_noticed_begins_anew() {
     let mut case = Case::warm();
     case.passes(6_000);
     let told = case.hears(Said::Quote(around(50_000)));
-    assert_eq!(told, ["market_phase_changed", "quote_seen", "market_phase_changed"]);
+    assert_eq!(told, ["market_phase_changed", "market_quote_seen", "market_phase_changed"]);
     assert_eq!(case.market.phase, Seeding);
     assert_eq!(case.features().imbalance_1s, None, "it has not been heard for a second");
 }
@@ -48,7 +48,7 @@ fn a_quote_after_a_silence_that_nobody_noticed_begins_anew() {
 #[test]
 fn a_quote_that_comes_in_old_warms_nothing() {
     let mut case = Case::new();
-    assert_eq!(case.hears_late(Said::Quote(around(50_000)), 5_001), ["quote_seen"]);
+    assert_eq!(case.hears_late(Said::Quote(around(50_000)), 5_001), ["market_quote_seen"]);
     assert_eq!(case.market.phase, Cold);
     case.passes(10);
     case.hears(Said::Quote(around(50_100)));
