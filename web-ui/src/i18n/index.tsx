@@ -43,11 +43,10 @@ export type Family =
   | "outcome"
   | "endpoint"
   | "layer"
-  | "setting"
-  | "choice"
+  | "setting_meaning"
   | "severity"
   | "result"
-  | "alert";
+  | "instruction";
 
 export interface Speech {
   language: Language;

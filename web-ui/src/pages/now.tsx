@@ -141,7 +141,7 @@ function NeedsAttention() {
 }
 
 function MatterRow({ matter }: { matter: Matter }) {
-  const { t, n, code, known } = useSpeech();
+  const { t, n, code, known, language } = useSpeech();
   const { account, alert, endpoint } = matter;
   const where = account
     ? `/accounts/${account.role}/${account.account}`
@@ -165,7 +165,7 @@ function MatterRow({ matter }: { matter: Matter }) {
       </span>
       <div className="matter-body">
         <p className="matter-head">
-          {where ? <Link to={where}>{matter.subject}</Link> : <strong>{t("lock.locked")}</strong>}
+          {where ? <Link to={where}>{nameOf(matter)}</Link> : <strong>{t("lock.locked")}</strong>}
           {account && <span className="muted">{t(`role.${account.role}`)}</span>}
           {matter.since !== null && (
             <span className="muted">
@@ -181,7 +181,9 @@ function MatterRow({ matter }: { matter: Matter }) {
         </p>
         <p className="matter-what">
           {alert
-            ? alert.title
+            ? language === "en"
+              ? alert.title
+              : (known("condition", alert.condition) ?? alert.title)
             : bySeverity(matter.codes)
                 .map((one) =>
                   code(
@@ -199,6 +201,10 @@ function MatterRow({ matter }: { matter: Matter }) {
     </li>
   );
 }
+
+/** `slave/A_1` is A_1 to a person. */
+const nameOf = (matter: Matter) =>
+  matter.alert ? matter.subject.replace(/^(master|slave|endpoint)\//, "") : matter.subject;
 
 /** The page of an alert's subject: `slave/A_1`, `endpoint/ID`. */
 function whereOf(subject: string): string | null {

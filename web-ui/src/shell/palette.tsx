@@ -26,7 +26,7 @@ export function Palette({ onClose, acts }: Props) {
   const endpoints = useBoard((board) => board.endpoints);
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
-  const list = useRef<HTMLUListElement>(null);
+  const list = useRef<HTMLDivElement>(null);
 
   const commands = useMemo<Command[]>(() => {
     const pages = PAGES.map((page) => ({
@@ -120,10 +120,16 @@ export function Palette({ onClose, acts }: Props) {
               }}
             />
           </div>
-          <ul id="palette-list" ref={list} role="listbox" aria-label={t("palette.title")}>
+          <div
+            className="palette-list"
+            id="palette-list"
+            ref={list}
+            role="listbox"
+            aria-label={t("palette.title")}
+          >
             {found.map((command, index) => (
               // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are those of the input
-              <li
+              <div
                 key={command.key}
                 id={`palette-${index}`}
                 role="option"
@@ -135,9 +141,9 @@ export function Palette({ onClose, acts }: Props) {
                 <Icon name={command.icon} size={16} />
                 <span>{command.title}</span>
                 {command.hint && <span className="palette-hint">{command.hint}</span>}
-              </li>
+              </div>
             ))}
-          </ul>
+          </div>
           {found.length === 0 && <p className="nothing">{t("palette.nothing")}</p>}
         </Radix.Content>
       </Radix.Portal>

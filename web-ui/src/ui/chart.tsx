@@ -19,10 +19,12 @@ interface Props {
   /** What the picture shows, for those who do not see it. */
   label: string;
   format?: (value: number) => string;
+  /** From the least to the most, not from zero. */
+  fit?: boolean;
 }
 
 /** A chart over time. What it shows is said in words by `label`. */
-export default function Chart({ times, series, height = 180, label, format }: Props) {
+export default function Chart({ times, series, height = 180, label, format, fit }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const { theme } = usePrefs();
@@ -34,6 +36,7 @@ export default function Chart({ times, series, height = 180, label, format }: Pr
     if (!at) return;
     const style = getComputedStyle(at);
     const colour = (name: string) => style.getPropertyValue(name).trim();
+    const times24 = "{HH}:{mm}";
     const axis: uPlot.Axis = {
       stroke: colour("--muted"),
       grid: { stroke: colour("--line"), width: 1 },
@@ -47,9 +50,19 @@ export default function Chart({ times, series, height = 180, label, format }: Pr
         height,
         cursor: { y: false },
         legend: { show: true, live: true },
-        scales: { y: { range: (_, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.08] } },
+        scales: {
+          y: {
+            range: (_, low, high) => {
+              if (fit) {
+                const room = (high - low) * 0.08 || Math.abs(high) * 0.001 || 1;
+                return [low - room, high + room];
+              }
+              return [Math.min(0, low), high <= 0 ? 1 : high * 1.08];
+            },
+          },
+        },
         axes: [
-          axis,
+          { ...axis, values: DATES(times24) },
           {
             ...axis,
             size: 54,
@@ -92,6 +105,13 @@ export default function Chart({ times, series, height = 180, label, format }: Pr
 
   return <div className="chart" ref={box} role="img" aria-label={label} />;
 }
+
+/** Axis labels by the distance of their ticks, with a clock of 24 hours. */
+const DATES = (clock: string): uPlot.Axis.Values => [
+  [86_400, "{YYYY}-{MM}-{DD}", null, null, null, null, null, null, 1],
+  [60, clock, "\n{YYYY}-{MM}-{DD}", null, "\n{YYYY}-{MM}-{DD}", null, null, null, 1],
+  [1, `${clock}:{ss}`, "\n{YYYY}-{MM}-{DD}", null, "\n{YYYY}-{MM}-{DD}", null, null, null, 1],
+];
 
 const dataOf = (times: readonly number[], series: readonly Series[]): uPlot.AlignedData =>
   [[...times], ...series.map((one) => [...one.values])] as uPlot.AlignedData;

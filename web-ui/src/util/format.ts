@@ -116,6 +116,7 @@ export function brief(value: unknown): string {
   if (Array.isArray(value)) return value.map(brief).join(", ");
   if (typeof value === "object") {
     return Object.entries(value)
+      .filter(([, inner]) => inner !== null && inner !== "")
       .map(([key, inner]) => `${key}: ${brief(inner)}`)
       .join(", ");
   }
