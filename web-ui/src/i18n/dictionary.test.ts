@@ -38,6 +38,14 @@ describe.each(Object.entries(dictionaries))("%s", (_, dictionary) => {
     }
   });
 
+  it("has a name for every kind of event of the log", () => {
+    const kinds = readdirSync(join(root, "events/golden"))
+      .map((file) => /^\d+_([a-z_]+)\./.exec(file)?.[1])
+      .filter((kind) => kind !== undefined);
+    expect(kinds.length).toBeGreaterThan(70);
+    for (const kind of kinds) expect(dictionary, kind).toHaveProperty([`event.${kind}`]);
+  });
+
   it("has both forms of what is counted", () => {
     for (const key of Object.keys(dictionary)) {
       if (key.endsWith(".one")) expect(dictionary).toHaveProperty([key.replace(/one$/, "other")]);

@@ -41,6 +41,7 @@ export type Family =
   | "stamp"
   | "condition"
   | "outcome"
+  | "average"
   | "endpoint"
   | "layer"
   | "setting_meaning"

@@ -522,7 +522,7 @@ function FleetRows() {
         title: t("accounts.equity"),
         kind: "number",
         value: (row) => row.equity ?? null,
-        cell: (row) => <Money amount={row.equity} currency={row.currency ?? null} />,
+        cell: (row) => <Money amount={row.equity} />,
       },
       {
         id: "positions",

@@ -13,6 +13,18 @@ interface Props {
   children: ReactNode;
 }
 
+/** What is to be filled in comes first, not the button that closes. */
+function focusFirst(event: Event) {
+  const dialog = event.currentTarget;
+  if (!(dialog instanceof HTMLElement)) return;
+  const first = dialog.querySelector<HTMLElement>(
+    "input:checked:enabled, input:enabled:not([type=radio]), select, textarea",
+  );
+  if (!first) return;
+  event.preventDefault();
+  first.focus();
+}
+
 /**
  * A dialog with its own shade: the one of Radix writes a `<style>` into the page, which the desk's
  * Content-Security-Policy forbids.
@@ -30,6 +42,7 @@ export function Dialog({ open, onClose, title, lead, wide, tone, children }: Pro
       <Radix.Portal>
         <div className="shade" aria-hidden="true" />
         <Radix.Content
+          onOpenAutoFocus={focusFirst}
           className={`dialog ${kind}`}
           {...(lead ? {} : { "aria-describedby": undefined })}
         >

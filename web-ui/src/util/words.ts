@@ -17,7 +17,7 @@ const word = (value: unknown) => (value === null || value === undefined ? "" : S
 /** An event as a sentence; one that this page has no sentence for by its name. */
 export function eventWords(event: DeskEvent, { t, code }: Speech): string {
   const payload = bag(event.payload);
-  const who = subjectOf(event)?.account ?? event.stream;
+  const who = subjectOf(event)?.account ?? event.stream.replace(/^endpoint\/(\w{8})-.*/, "$1");
   switch (event.kind) {
     case "signal_taken": {
       const before = bag(payload.before);
@@ -70,6 +70,8 @@ export function eventWords(event: DeskEvent, { t, code }: Speech): string {
     case "order_answered": {
       const result = bag(payload.result);
       const outcome = word(result.outcome);
+      // What was modified has neither volume nor price of its own.
+      if (outcome === "filled" && result.lots == null) return t("said.order_done", { who });
       if (outcome === "filled") {
         return t("said.filled", { who, lots: word(result.lots), price: word(result.price) });
       }
