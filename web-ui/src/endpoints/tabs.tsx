@@ -299,7 +299,9 @@ function Heat({ week }: { week: number[][] }) {
         <table className="heat">
           <thead>
             <tr>
-              <th scope="col" aria-label={t("endpoints.day")} />
+              <th scope="col">
+                <span className="hidden">{t("endpoints.day")}</span>
+              </th>
               {Array.from({ length: 24 }, (_, hour) => (
                 // biome-ignore lint/suspicious/noArrayIndexKey: an hour is its number
                 <th key={hour} scope="col">

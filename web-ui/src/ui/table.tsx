@@ -142,7 +142,7 @@ export function Table<T>(props: Props<T>) {
   };
 
   return (
-    <section className="table-wrap" aria-label={props.label}>
+    <div className="table-wrap">
       <div className="table-bar">
         {text && (
           <label className="filter">
@@ -274,7 +274,7 @@ export function Table<T>(props: Props<T>) {
           </table>
         </div>
       )}
-    </section>
+    </div>
   );
 }
 
