@@ -358,7 +358,7 @@ test("numbers of endpoints are those of the desk, after a reload too", { skip },
 
 const PAGES = [
   ["now", "/"],
-  ["copying-graph", "/copying"],
+  ["copying-graph", "/copying?view=graph"],
   ["copying-list", "/copying?view=list"],
   ["copying-cards", "/copying?view=cards"],
   ["member", () => `/copying/${member.master}/${member.slave}`],

@@ -137,7 +137,7 @@ export default function Graph({ groups, members, accounts }: Props) {
 }
 
 const SeatNode = memo(function SeatNode({ data }: NodeProps<Seat>) {
-  const { t } = useSpeech();
+  const { code } = useSpeech();
   const online = data.connection === "online";
   return (
     <div className={`seat seat-${data.role}`}>
@@ -147,7 +147,7 @@ const SeatNode = memo(function SeatNode({ data }: NodeProps<Seat>) {
         <strong>{data.account}</strong>
       </p>
       <p>
-        <span className="hint">{online ? t("connection.online") : t("connection.lost")}</span>
+        <span className="hint">{code("connection", data.connection)}</span>
         <StatusBadge role={data.role} enabled={data.enabled} status={data.status} />
       </p>
       {data.role === "master" && <Handle type="source" position={Position.Right} />}

@@ -92,10 +92,8 @@ export function SettingsTable({ fields, effective, own, layer, readOnly, onSave 
       <ul className="settings">
         {shown.map((field) => {
           const now = effective[field.name] ?? { from: "default", value: field.default };
-          const meaning =
-            language === "en"
-              ? field.meaning
-              : (known("setting_meaning", field.name) ?? field.meaning);
+          const told = language === "en" ? null : known("setting_meaning", field.name);
+          const meaning = told ?? field.meaning.replaceAll("`", "");
           return (
             <li
               key={field.name}

@@ -40,6 +40,7 @@ export type Family =
   | "stage"
   | "stamp"
   | "condition"
+  | "connection"
   | "outcome"
   | "average"
   | "endpoint"

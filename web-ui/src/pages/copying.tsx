@@ -41,7 +41,9 @@ export default function CopyingPage() {
         .sort((a, b) => compare(memberKey(a), memberKey(b))),
     [memberMap, master],
   );
-  const usual = members.length > GRAPH_MAX ? "list" : "graph";
+  // A picture needs room; where there is none, cards say the same.
+  const narrow = window.matchMedia?.("(max-width: 760px)").matches ?? false;
+  const usual = narrow ? "cards" : members.length > GRAPH_MAX ? "list" : "graph";
   const view = VIEWS.find((one) => one === query.get("view")) ?? usual;
   const all = useMemo(() => [...groupMap.keys()].sort(), [groupMap]);
 
