@@ -101,15 +101,12 @@ export function Shell({ children, onLogout }: { children: ReactNode; onLogout: (
           </Link>
           <DeskName />
           <DataAge />
-          <button
-            type="button"
-            className="top-search"
-            aria-label={t("palette.open")}
-            onClick={() => setOpen("palette")}
-          >
+          <button type="button" className="top-search" onClick={() => setOpen("palette")}>
             <Icon name="search" size={16} />
             <span>{t("palette.open")}</span>
-            <kbd>{/Mac|iPhone|iPad/.test(navigator.platform) ? "⌘K" : "Ctrl K"}</kbd>
+            <kbd aria-hidden="true">
+              {/Mac|iPhone|iPad/.test(navigator.platform) ? "⌘K" : "Ctrl K"}
+            </kbd>
           </button>
           <button
             type="button"

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { useSpeech } from "../i18n";
 import { usePrefs } from "../util/prefs";
 
 export interface Series {
@@ -28,7 +29,8 @@ export default function Chart({ times, series, height = 180, label, format, fit 
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const { theme } = usePrefs();
-  const shape = `${theme}|${height}|${series.map((one) => `${one.label}${one.colour}${one.kind}`).join("|")}`;
+  const { t } = useSpeech();
+  const shape = `${theme}|${t("travel.time")}|${height}|${series.map((one) => `${one.label}${one.colour}${one.kind}`).join("|")}`;
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the shape says when the picture is another one
   useEffect(() => {
@@ -71,7 +73,10 @@ export default function Chart({ times, series, height = 180, label, format, fit 
           },
         ],
         series: [
-          { value: (_, at) => (at ? new Date(at * 1000).toLocaleString() : "–") },
+          {
+            label: t("travel.time"),
+            value: (_, at) => (at ? new Date(at * 1000).toLocaleString() : "–"),
+          },
           ...series.map(
             (one): uPlot.Series => ({
               label: one.label,

@@ -241,6 +241,7 @@ export function Table<T>(props: Props<T>) {
                 return (
                   <tr
                     key={item.key}
+                    ref={virtual.measureElement}
                     data-index={item.index}
                     aria-rowindex={item.index + 2}
                     tabIndex={-1}
