@@ -299,11 +299,14 @@ test("keys: palette, pages, filter, rows, help", { skip }, async () => {
     "the filter is in the address",
     () => new URL(page.url()).searchParams.get("accounts.q") === "slave",
   );
-
   await page.getByRole("region", { name: "Accounts" }).last().focus();
   await page.keyboard.press("j");
   await page.keyboard.press("j");
-  assert.equal(await page.evaluate(() => document.activeElement.getAttribute("data-index")), "1");
+  await until(
+    "the second row has the focus",
+    async () =>
+      (await page.evaluate(() => document.activeElement.getAttribute("data-index"))) === "1",
+  );
   await page.keyboard.press("Enter");
   await until("the row was opened", () =>
     new URL(page.url()).pathname.startsWith("/accounts/slave/"),

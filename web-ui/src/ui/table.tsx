@@ -89,10 +89,11 @@ export function Table<T>(props: Props<T>) {
   const above = items[0]?.start ?? 0;
   const below = virtual.getTotalSize() - (items.at(-1)?.end ?? 0);
 
-  const [at, setAt] = useState(-1);
+  /** Not a state: two keys in one frame must count as two. */
+  const at = useRef(-1);
   const move = (to: number) => {
     const next = Math.max(0, Math.min(sorted.length - 1, to));
-    setAt(next);
+    at.current = next;
     virtual.scrollToIndex(next);
     requestAnimationFrame(() =>
       box.current?.querySelector<HTMLElement>(`tr[data-index="${next}"]`)?.focus(),
@@ -101,16 +102,16 @@ export function Table<T>(props: Props<T>) {
   const onKeyDown = (event: KeyboardEvent) => {
     const inField = (event.target as HTMLElement).closest("input, select, textarea, button, a");
     if (event.ctrlKey || event.metaKey || event.altKey || sorted.length === 0) return;
-    if (event.key === "Enter" && !inField && at >= 0) {
-      const row = sorted[at];
+    if (event.key === "Enter" && !inField && at.current >= 0) {
+      const row = sorted[at.current];
       if (row !== undefined) props.onOpen?.(row);
       return;
     }
     const steps: Record<string, number> = {
-      j: at + 1,
-      ArrowDown: at + 1,
-      k: at - 1,
-      ArrowUp: at - 1,
+      j: at.current + 1,
+      ArrowDown: at.current + 1,
+      k: at.current - 1,
+      ArrowUp: at.current - 1,
     };
     const to =
       event.key === "Home" ? 0 : event.key === "End" ? sorted.length - 1 : steps[event.key];
@@ -248,7 +249,7 @@ export function Table<T>(props: Props<T>) {
                     className={props.onOpen ? "opens" : undefined}
                     style={{ height: rowHeight }}
                     onClick={(event) => {
-                      setAt(item.index);
+                      at.current = item.index;
                       const inside = (event.target as HTMLElement).closest(
                         "a, button, input, label",
                       );
