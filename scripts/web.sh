@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Builds the web pages, or checks and builds them.
+# Builds the web pages, checks and builds them, or tries them in a browser against the binary and the mock.
 #
-#   scripts/web.sh build|check
+#   scripts/web.sh build|check|browser
+#
+# `browser` needs Chromium (CHROMIUM, /usr/bin/chromium) and a binary (TIDEHELM_BIN, target/debug/tidehelm); pictures of
+# every page are in web-ui/test/shots afterwards.
 set -euo pipefail
 cd "$(dirname "$0")/../web-ui"
 
@@ -24,8 +27,13 @@ check)
     npm run lint -- --colors="$([ -t 1 ] && echo force || echo off)" </dev/null
     for step in types test build; do npm run "$step" </dev/null; done
     ;;
+browser)
+    install
+    npm run build
+    npm run e2e </dev/null
+    ;;
 *)
-    echo 'usage: scripts/web.sh build|check' >&2
+    echo 'usage: scripts/web.sh build|check|browser' >&2
     exit 2
     ;;
 esac

@@ -10,10 +10,12 @@ use rust_embed::RustEmbed;
 #[folder = "$TIDEHELM_PAGE"]
 struct Page;
 
-/// A file of the page. Routes of the page are in the fragment, so that every path is a file.
+/// A file of the page. What has no dot in its last part is a place within the page, which finds its own way from there;
+/// one-time codes alone are in the fragment, so that they reach no server.
 pub async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let path = request.path().trim_start_matches('/');
-    let path = if path.is_empty() { "index.html" } else { path };
+    let is_file = path.rsplit('/').next().is_some_and(|last| last.contains('.'));
+    let path = if is_file { path } else { "index.html" };
     let Some(file) = Page::get(path) else {
         return Err(Problem::not_found(format!("there is no page /{path}")));
     };

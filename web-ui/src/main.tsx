@@ -3,13 +3,16 @@ import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import { Speaking } from "./i18n";
 import "./style.css";
+import { applyPrefs } from "./util/prefs";
 
+applyPrefs();
 const root = document.getElementById("root");
-if (!root) throw new Error("index.html has no #root");
-createRoot(root).render(
-  <StrictMode>
-    <Speaking>
-      <App />
-    </Speaking>
-  </StrictMode>,
-);
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <Speaking>
+        <App />
+      </Speaking>
+    </StrictMode>,
+  );
+}

@@ -1,13 +1,4 @@
-import type {
-  Account,
-  Accounts,
-  DeskEvent,
-  Events,
-  LockAnswer,
-  Status,
-  ToggleAnswer,
-  User,
-} from "./types";
+import type { Operations } from "./schema";
 
 /** RFC 9457 problem details. `status` 0 means that no answer came at all. */
 export class Problem extends Error {
@@ -45,27 +36,107 @@ export async function readProblem(response: Response): Promise<Problem> {
   );
 }
 
-const TIMEOUT_MS = 15_000;
+/** What to try, as a key of the dictionary. */
+export type Advice =
+  | "sign_in"
+  | "ask_admin"
+  | "reload"
+  | "again"
+  | "look"
+  | "slower"
+  | "connection";
 
-async function call<T>(path: string, init: RequestInit = {}): Promise<T> {
-  const response = await fetch(path, {
-    credentials: "same-origin",
-    cache: "no-store",
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-    ...init,
-    headers: { Accept: "application/json", ...init.headers },
-  });
-  if (!response.ok) throw await readProblem(response);
-  if (response.status === 204) return undefined as T;
-  return (await response.json()) as T;
+export function adviceFor(problem: Problem): Advice {
+  switch (problem.status) {
+    case 0:
+      return "connection";
+    case 401:
+      return "sign_in";
+    case 403:
+      return "ask_admin";
+    case 409:
+    case 412:
+    case 428:
+      return "reload";
+    case 429:
+      return "slower";
+    case 502:
+    case 503:
+    case 504:
+      return "again";
+    default:
+      return "look";
+  }
 }
 
-const post = <T>(path: string, body?: unknown, headers: Record<string, string> = {}) =>
-  call<T>(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", ...headers },
-    body: JSON.stringify(body ?? {}),
-  });
+type Values = Readonly<Record<string, string | number | boolean | null | undefined>>;
+export type Operation = keyof Operations;
+
+export interface Ask<O extends Operation> {
+  path?: Readonly<Record<string, string | number>>;
+  query?: Operations[O]["query"];
+  body?: Operations[O]["body"];
+  /** The version that the person saw; refused with 412 if it is not that any more. */
+  seen?: number;
+  /** The same wish under the same key happens once. */
+  key?: string;
+  signal?: AbortSignal;
+}
+
+const TIMEOUT_MS = 15_000;
+
+/** The address of an operation, for asking and for showing how to ask. */
+export function addressOf(operation: Operation, path: Ask<Operation>["path"], query?: Values) {
+  const template = operation.slice(operation.indexOf(" ") + 1);
+  const filled = template.replace(/\{(\w+)\}/g, (_, name: string) =>
+    encodeURIComponent(String(path?.[name] ?? "")),
+  );
+  const said = Object.entries(query ?? {}).filter(([, value]) => value != null && value !== "");
+  const search = new URLSearchParams(said.map(([name, value]) => [name, String(value)])).toString();
+  return search ? `${filled}?${search}` : filled;
+}
+
+/** Asks the desk for one operation of `docs/openapi.json`; what it refuses is thrown as a `Problem`. */
+export async function ask<O extends Operation>(
+  operation: O,
+  wish: Ask<O> = {},
+): Promise<Operations[O]["answer"]> {
+  const method = operation.slice(0, operation.indexOf(" "));
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (method !== "GET") headers["Idempotency-Key"] = wish.key ?? newKey();
+  if (wish.seen !== undefined) headers["If-Match"] = `"${wish.seen}"`;
+  const body =
+    wish.body !== undefined || method === "POST" ? JSON.stringify(wish.body ?? {}) : null;
+  if (body !== null) headers["Content-Type"] = "application/json";
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  let response: Response;
+  try {
+    response = await fetch(addressOf(operation, wish.path, wish.query as Values), {
+      method,
+      headers,
+      body,
+      credentials: "same-origin",
+      cache: "no-store",
+      signal: wish.signal ? AbortSignal.any([wish.signal, timeout]) : timeout,
+    });
+  } catch (error) {
+    if (wish.signal?.aborted) throw error;
+    throw new Problem(0, "unreachable", "");
+  }
+  if (!response.ok) {
+    const problem = await readProblem(response);
+    if (problem.status === 401 && operation !== "POST /api/login") onSignedOut();
+    throw problem;
+  }
+  if (response.status === 204) return undefined as Operations[O]["answer"];
+  return (await response.json()) as Operations[O]["answer"];
+}
+
+let onSignedOut: () => void = () => {};
+/** Called whenever the desk does not know the session any more. */
+export function whenSignedOut(listener: () => void) {
+  onSignedOut = listener;
+}
 
 /** A random v4 UUID. `crypto.randomUUID` is missing on plain http beyond localhost. */
 export function newKey(): string {
@@ -76,65 +147,3 @@ export function newKey(): string {
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
-
-/** The server counts microseconds, the browser milliseconds: times turn here and nowhere else. */
-const ms = (micros: number) => micros / 1000;
-
-const account = (wire: Account): Account => ({
-  ...wire,
-  last_heartbeat_at: wire.last_heartbeat_at === null ? null : ms(wire.last_heartbeat_at),
-});
-
-export const event = (wire: DeskEvent): DeskEvent => ({
-  ...wire,
-  occurred_at: wire.occurred_at === null ? null : ms(wire.occurred_at),
-  received_at: wire.received_at === null ? null : ms(wire.received_at),
-  recorded_at: ms(wire.recorded_at),
-});
-
-const events = (wire: Events): Events => ({ ...wire, events: wire.events.map(event) });
-
-export const api = {
-  status: async () => {
-    const status = await call<Status>("/api/status");
-    return { ...status, now: ms(status.now) };
-  },
-
-  accounts: async (asOf?: string) => {
-    const path = asOf ? `/api/accounts?as_of=${encodeURIComponent(asOf)}` : "/api/accounts";
-    const answer = await call<Accounts>(path);
-    return { ...answer, at: ms(answer.at), accounts: answer.accounts.map(account) };
-  },
-
-  tail: async (count: number, kind?: string) =>
-    events(
-      await call<Events>(
-        `/api/events?tail=${count}${kind ? `&kind=${encodeURIComponent(kind)}` : ""}`,
-      ),
-    ),
-
-  eventsFrom: async (position: number, limit: number) =>
-    events(await call<Events>(`/api/events?from=${position}&limit=${limit}`)),
-
-  login: (name: string, password: string) => post<User>("/api/login", { name, password }),
-
-  welcome: (code: string, name: string, password: string) =>
-    post<User>("/api/welcome", { code, name, password }),
-
-  logout: () => post<void>("/api/logout"),
-
-  createToken: (name: string, role: string, hours: number) =>
-    post<{ id: string; token: string }>("/api/tokens", { name, role, hours }),
-
-  toggle: async (of: Account, enabled: boolean, key: string) => {
-    const answer = await post<ToggleAnswer>(
-      `/api/accounts/${of.role}/${encodeURIComponent(of.account)}/toggle`,
-      { enabled },
-      { "If-Match": `"${of.revision}"`, "Idempotency-Key": key },
-    );
-    return { ...answer, account: account(answer.account) };
-  },
-
-  lock: (locked: boolean, reason: string, key: string) =>
-    post<LockAnswer>("/api/lock", { locked, reason }, { "Idempotency-Key": key }),
-};

@@ -1,10 +1,29 @@
 import { type FormEvent, type ReactNode, useState } from "react";
-import { api, asProblem, type Problem } from "../api/client";
+import { ask, asProblem, type Problem } from "../api/client";
 import { useSpeech } from "../i18n";
-import { Field } from "../parts/field";
-import { Languages } from "../parts/languages";
-import { Logo } from "../parts/logo";
-import { Tide } from "../parts/tide";
+import { Field } from "../ui/field";
+import { Logo } from "../ui/logo";
+import { Tide } from "../ui/tide";
+
+function Languages() {
+  const { t, language, setLanguage } = useSpeech();
+  return (
+    <fieldset className="languages">
+      <legend className="hidden">{t("look.language")}</legend>
+      {(["en", "ja"] as const).map((one) => (
+        <button
+          key={one}
+          type="button"
+          lang={one}
+          aria-pressed={one === language}
+          onClick={() => setLanguage(one)}
+        >
+          {one === "en" ? "English" : "日本語"}
+        </button>
+      ))}
+    </fieldset>
+  );
+}
 
 function Gate({ title, children }: { title: string; children: ReactNode }) {
   const { t } = useSpeech();
@@ -48,7 +67,7 @@ export function Login({ ended, onIn }: { ended: boolean; onIn: () => void }) {
     setBusy(true);
     problem.setProblem(null);
     try {
-      await api.login(name, password);
+      await ask("POST /api/login", { body: { name, password } });
       onIn();
     } catch (error) {
       problem.setProblem(asProblem(error));
@@ -111,7 +130,7 @@ export function Welcome({ code, onIn }: { code: string | null; onIn: () => void 
     if (password !== repeat) return;
     setBusy(true);
     try {
-      await api.welcome(code ?? "", name, password);
+      await ask("POST /api/welcome", { body: { code: code ?? "", name, password } });
       onIn();
     } catch (error) {
       problem.setProblem(asProblem(error));
