@@ -58,7 +58,8 @@ fn json<T: Serialize>(value: &T) -> Value {
 }
 
 fn walk(path: &str, one: &Value, other: &Value, found: &mut Vec<Difference>) {
-    let below = |name: &dyn std::fmt::Display| if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
+    let below =
+        |name: &dyn std::fmt::Display| if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
     match (one, other) {
         (Value::Object(left), Value::Object(right)) => {
             let names: std::collections::BTreeSet<&String> = left.keys().chain(right.keys()).collect();

@@ -55,7 +55,8 @@ fn results(page: &mut String, report: &Report) {
     let outcome = &report.outcome;
     let counts = &outcome.counts;
     *page += "<h2>Result</h2><table>";
-    let mut line = |what: &str, value: &dyn Display| put(page, format_args!("<tr><td>{what}</td><td>{value}</td></tr>"));
+    let mut line =
+        |what: &str, value: &dyn Display| put(page, format_args!("<tr><td>{what}</td><td>{value}</td></tr>"));
     line("Net profit", &money(outcome.profit));
     line("&nbsp;of it spread", &money(outcome.spread));
     line("&nbsp;of it adverse selection in 10 s", &money(outcome.adverse));
@@ -154,7 +155,10 @@ fn chart(page: &mut String, title: &str, points: &[Point], class: &str, value: i
             None => pen = 'M',
         }
     }
-    put(page, format_args!("<h2>{title}</h2><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">"));
+    put(
+        page,
+        format_args!("<h2>{title}</h2><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">"),
+    );
     if low < 0.0 && high > 0.0 {
         put(page, format_args!("<line class=\"axis\" x1=\"0\" x2=\"{WIDTH}\" y1=\"{0:.1}\" y2=\"{0:.1}\"/>", y(0.0)));
     }

@@ -29,7 +29,8 @@ pub fn fills<W: Write>(report: &Report, out: W) -> Result<(), BacktestError> {
             liquidity.to_owned(),
             shown(fill.mids[0]),
         ];
-        let markouts = (0..HORIZONS.len()).map(|horizon| fill.markout(horizon).map_or(String::new(), |bps| bps.to_string()));
+        let markouts =
+            (0..HORIZONS.len()).map(|horizon| fill.markout(horizon).map_or(String::new(), |bps| bps.to_string()));
         sheet.write_record(cells.into_iter().chain(markouts))?;
     }
     Ok(sheet.flush()?)
@@ -39,7 +40,12 @@ pub fn curve<W: Write>(report: &Report, out: W) -> Result<(), BacktestError> {
     let mut sheet = csv::Writer::from_writer(out);
     sheet.write_record(["at", "worth", "held", "mid"])?;
     for point in &report.outcome.curve {
-        sheet.write_record([point.at.to_string(), point.worth.to_string(), point.held.to_string(), shown(point.mid)])?;
+        sheet.write_record([
+            point.at.to_string(),
+            point.worth.to_string(),
+            point.held.to_string(),
+            shown(point.mid),
+        ])?;
     }
     Ok(sheet.flush()?)
 }

@@ -93,7 +93,7 @@ fn line(what: &What<u64>) -> String {
             let liquidity = if fill.liquidity == Liquidity::Maker { "made" } else { "took" };
             format!("{liquidity} {} {}@{} leaves {}", fill.order, fill.size, fill.price, fill.leaves)
         }
-        What::Amended { order, price, leaves } => format!("amended {order} {leaves}@{price}"),
+        What::Amended { order, price, size, leaves } => format!("amended {order} {leaves} of {size}@{price}"),
         What::AmendRejected { order, why } => format!("amend of {order} rejected {}", why.code()),
         What::Cancelled { order, leaves, why } => format!("cancelled {order} leaves {leaves} {}", why.code()),
         What::CancelRejected { order, why } => format!("cancel of {order} rejected {}", why.code()),
@@ -267,11 +267,11 @@ fn an_amended_order_keeps_its_place_if_it_gives_nothing_up() {
     table.submit(limit(1, Side::Buy, 4, 99));
     table.market(deal(Some(Side::Sell), 99, 6));
     assert_eq!(table.ask(amend(99, 1)), ["amend of 1 rejected SIZE_NOT_POSITIVE"], "one is filled");
-    assert_eq!(table.ask(amend(99, 3)), ["amended 1 2@99"]);
+    assert_eq!(table.ask(amend(99, 3)), ["amended 1 2 of 3@99"]);
     assert_eq!(table.market(deal(Some(Side::Sell), 99, 1)), ["made 1 1@99 leaves 1"], "still at the front");
-    assert_eq!(table.ask(amend(99, 5)), ["amended 1 3@99"]);
+    assert_eq!(table.ask(amend(99, 5)), ["amended 1 3 of 5@99"]);
     assert_eq!(table.market(deal(Some(Side::Sell), 99, 5)), [""; 0], "it grew: behind the five");
-    assert_eq!(table.ask(amend(101, 5)), ["amended 1 0@101", "took 1 3@101 leaves 0"]);
+    assert_eq!(table.ask(amend(101, 5)), ["amended 1 0 of 5@101", "took 1 3@101 leaves 0"]);
     assert_eq!(table.ask(amend(98, 5)), ["amend of 1 rejected ORDER_OVER"]);
     table.submit(post(2, Side::Buy, 4, 99));
     let taking = Request::Amend { order: 2, price: Price::whole(101), size: Size::whole(4) };

@@ -248,7 +248,7 @@ impl<Id: Name> Paper<Id> {
                 }
             },
             Request::Amend { order, price, size } => match self.amend(order, *price, *size, at) {
-                Ok((price, leaves)) => What::Amended { order: order.clone(), price, leaves },
+                Ok((price, leaves)) => What::Amended { order: order.clone(), price, size: *size, leaves },
                 Err(why) => What::AmendRejected { order: order.clone(), why },
             },
             Request::Cancel { order } => match self.cancel(order, at) {

@@ -111,6 +111,8 @@ pub enum What<Id> {
     Amended {
         order: Id,
         price: Price,
+        /// The whole order's.
+        size: Size,
         leaves: Size,
     },
     AmendRejected {
@@ -198,8 +200,7 @@ pub enum State {
         filled: Size,
         why: Ended,
     },
-    Rejected(Rejection),
-    /// Never heard of it, or so long ago that it is forgotten.
+    /// Never taken, or over so long ago that it is forgotten.
     Unheard,
 }
 
