@@ -1,7 +1,7 @@
 //! A trader on a tape: the run, who it was, and the report.
 //!
 //! The run itself is pure (`tidehelm_actors::paper`): the same tape, settings and seed give the same report on every machine, byte for
-//! for byte, and its identity says which run it was.
+//! byte, and its identity says which run it was.
 
 pub mod diff;
 pub mod html;

@@ -42,13 +42,7 @@ fn asked() -> Asked {
     }
 }
 fn joining() -> Outside {
-    Outside {
-        market: MarketNo(0),
-        size: Size::whole(1),
-        ticks: 0,
-        hysteresis_ticks: 1,
-        held_max: Some(Size::whole(5)),
-    }
+    Outside { market: MarketNo(0), size: Size::whole(1), ticks: 0, hysteresis_ticks: 1, held_max: Some(Size::whole(5)) }
 }
 fn ran() -> Report {
     outside(asked(), joining(), &tape(20_000)).unwrap()
@@ -56,7 +50,8 @@ fn ran() -> Report {
 
 #[test]
 fn the_same_run_is_the_same_report() {
-    let (one, other) = (ran(), ran());
+    let beside = std::thread::spawn(ran);
+    let (one, other) = (ran(), beside.join().unwrap());
     assert!(one.outcome.counts.fills > 100, "{:?}", one.outcome.counts);
     assert_eq!(serde_json::to_string(&one).unwrap(), serde_json::to_string(&other).unwrap());
     assert!(diff::diff(&one, &other).is_empty());
@@ -84,7 +79,10 @@ fn the_parts_of_the_profit_are_the_profit() {
 #[test]
 fn what_differs_is_said_by_its_name() {
     let one = ran();
-    let venue = Settings { latency: Latency::Constant { there: Span::millis(40), back: Span::millis(10) }, ..Settings::default() };
+    let venue = Settings {
+        latency: Latency::Constant { there: Span::millis(400), back: Span::millis(10) },
+        ..Settings::default()
+    };
     let other = outside(Asked { venue, ..asked() }, joining(), &tape(20_000)).unwrap();
     let diff = diff::diff(&one, &other);
     assert_eq!(diff.asked.iter().map(|one| one.what.as_str()).collect::<Vec<_>>(), ["venue.latency.constant.there"]);
@@ -120,7 +118,9 @@ fn sheets_have_a_line_for_each() {
     sheet::curve(&report, &mut curve).unwrap();
     let (fills, curve) = (String::from_utf8(fills).unwrap(), String::from_utf8(curve).unwrap());
     assert_eq!(fills.lines().count(), report.outcome.fills.len() + 1);
-    assert!(fills.starts_with("number,order,market,at,side,price,size,fee,liquidity,mid,markout_bps_0s,markout_bps_1s,"));
+    assert!(
+        fills.starts_with("number,order,market,at,side,price,size,fee,liquidity,mid,markout_bps_0s,markout_bps_1s,")
+    );
     assert!(fills.lines().nth(1).unwrap().starts_with("1,"), "{fills:.300}");
     assert!(fills.contains(",paper:BTC-USD,"));
     assert_eq!(curve.lines().count(), report.outcome.curve.len() + 1);
