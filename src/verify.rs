@@ -600,6 +600,10 @@ fn belongs(stream: &StreamId, event: &Event) -> bool {
         Event::Desk(_) => *stream == StreamId::Desk,
         Event::Endpoint(event) => event.belongs_to(stream),
         Event::Alert(_) => *stream == StreamId::Alerts,
+        Event::Guard(_) => *stream == StreamId::Guard,
+        Event::Market(_) => matches!(stream, StreamId::Market(_)),
+        Event::Strategy(_) | Event::Maker(_) | Event::Taker(_) => matches!(stream, StreamId::Strategy(_)),
+        Event::Venue(_) => matches!(stream, StreamId::Venue(_)),
         Event::Answered(_) | Event::Unknown(_) => true,
     }
 }

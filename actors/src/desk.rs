@@ -68,6 +68,8 @@ pub struct Host {
     pub durable: Arc<Durable>,
     pub gauges: Arc<Gauges>,
     inflight: Arc<tokio::sync::Semaphore>,
+    /// Under which it first took over the log. No other server has it, now or later.
+    pub began: Epoch,
 }
 
 /// What the desk says of itself, readable from every thread.
@@ -237,7 +239,7 @@ pub fn start(parts: Parts) -> std::io::Result<Host> {
         context.set_mailbox_capacity(capacity);
         desk
     });
-    Ok(Host { front, durable, gauges, inflight })
+    Ok(Host { front, durable, gauges, inflight, began: head.epoch })
 }
 
 /// What all actors of this arbiter share: the journal, which one of them uses at a time.
@@ -317,9 +319,14 @@ impl Handler<Deliver> for DeskActor {
 
     fn handle(&mut self, deliver: Deliver, _: &mut Context<Self>) {
         match &deliver.order.to {
-            StreamId::Desk | StreamId::Endpoint(_) | StreamId::Proxy | StreamId::Alerts => {
-                self.shard.submit(deliver.order, deliver.ticket)
-            }
+            StreamId::Desk
+            | StreamId::Endpoint(_)
+            | StreamId::Proxy
+            | StreamId::Alerts
+            | StreamId::Guard
+            | StreamId::Market(_)
+            | StreamId::Strategy(_)
+            | StreamId::Venue(_) => self.shard.submit(deliver.order, deliver.ticket),
             account @ StreamId::Account(..) => {
                 let actor = self.actor_of(account.clone());
                 if let Err(error) = actor.try_send(deliver) {

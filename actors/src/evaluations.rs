@@ -109,7 +109,7 @@ impl Evaluations {
         }
         let of_account = events.iter().filter_map(|event| match event {
             Event::Account(event) => Some(event),
-            Event::Desk(_) | Event::Endpoint(_) | Event::Alert(_) | Event::Answered(_) | Event::Unknown(_) => None,
+            _ => None,
         });
         let evaluated = command.evaluated(of_account);
         self.count(role, source).total += u64::from(evaluated);

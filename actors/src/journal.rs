@@ -482,7 +482,7 @@ impl<T> Journal<T> {
         if self.skip_offline && self.truth.account(&reaction.to).is_some_and(|slave| !slave.inputs().online) {
             return;
         }
-        let order = Order::once(reaction.to, Principal::Desk, node::Command::Account(reaction.command), self.now);
+        let order = Order::once(reaction.to, Principal::Desk, reaction.command, self.now);
         self.tally.reactions += 1;
         self.answer(&order, Some(cause), Some(reaction.correlation));
     }

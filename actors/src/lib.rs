@@ -10,6 +10,7 @@ pub mod durable;
 pub mod endpoint;
 pub mod evaluations;
 pub mod journal;
+pub mod market_sim;
 pub mod memory;
 pub mod node;
 pub mod paper;

@@ -1,17 +1,15 @@
 //! One stream as a step machine: a state, a time and an order make events, effects and an answer.
 
 use std::sync::LazyLock;
-use tidehelm_events::account;
-use tidehelm_events::alert::{self, Alerts};
 use tidehelm_events::answer::{Answer, BodyHash, Denial, Known, Status};
 use tidehelm_events::desk::{self, Desk};
-use tidehelm_events::endpoint::{self, Endpoint, Proxy};
 use tidehelm_events::event::Event;
 use tidehelm_events::id::{CommandId, Principal, StreamId, StreamNo, Version};
 use tidehelm_events::react::Effect;
-use tidehelm_events::stream::{Decision, Seen, Stream};
+use tidehelm_events::stream::Decision;
 use tidehelm_events::time::Timestamp;
-use tidehelm_events::truth::{State, Times, Truth};
+pub use tidehelm_events::truth::Command;
+use tidehelm_events::truth::{Times, Truth};
 use uuid::Uuid;
 
 /// A command on its way to a stream.
@@ -39,15 +37,6 @@ impl Order {
     pub fn own(command: desk::Command, now: Timestamp) -> Self {
         Order::once(StreamId::Desk, Principal::Desk, Command::Desk(command), now)
     }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Command {
-    Desk(desk::Command),
-    Account(account::Command),
-    Endpoint(endpoint::Command),
-    Proxy(endpoint::ProxyCommand),
-    Alerts(alert::Command),
 }
 
 /// What an order comes to. Nothing has happened yet.
@@ -78,8 +67,8 @@ pub fn step(truth: &Truth, order: &Order, stream: Option<StreamNo>, now: Timesta
     }
     let times = Times { now, received_at: order.received_at.min(now), sent_at: order.occurred_at };
     let seen = truth.seen(times, &UNOPENED);
-    match decide(truth, order, stream, &seen) {
-        Ok((events, effects)) => Step::Decided { events, effects },
+    match truth.decide(&order.to, &order.command, stream, &seen) {
+        Ok(Decision { events, effects }) => Step::Decided { events, effects },
         Err(denial) => Step::Refused(denial),
     }
 }
@@ -117,61 +106,6 @@ fn stale(truth: &Truth, order: &Order) -> Option<Denial> {
         status: Status::Stale,
         field: None,
     })
-}
-
-fn decide(
-    truth: &Truth,
-    order: &Order,
-    stream: Option<StreamNo>,
-    seen: &Seen<'_>,
-) -> Result<(Vec<Event>, Vec<Effect>), Denial> {
-    match (&order.to, &order.command) {
-        (StreamId::Desk, Command::Desk(command)) => {
-            let new = desk::Desk::default();
-            let Decision { events, effects } =
-                truth.desk().unwrap_or(&new).decide(command.clone(), seen).map_err(|refusal| refusal.denial())?;
-            Ok((events.into_iter().map(Event::Desk).collect(), effects))
-        }
-        (StreamId::Account(role, id), Command::Account(command)) => {
-            if let account::Command::Link { master, .. } = command
-                && master != id
-                && let Some(way) = truth.circle(id, master)
-            {
-                let way = way.iter().map(|account| format!("{account} → ")).collect::<String>();
-                return Err(account::Refusal::LinkCircular(format!("{way}{id}")).denial());
-            }
-            let new;
-            let account = match stream.and_then(|number| truth.slot(number)).map(|slot| &slot.state) {
-                Some(State::Account(account)) => account,
-                _ => {
-                    new = Box::new(account::Account::new(*role, id.clone()));
-                    &new
-                }
-            };
-            let Decision { events, effects } =
-                account.decide(command.clone(), seen).map_err(|refusal| refusal.denial())?;
-            Ok((events.into_iter().map(Event::Account).collect(), effects))
-        }
-        (StreamId::Endpoint(id), Command::Endpoint(command)) => {
-            let new = Endpoint::new(*id);
-            let decided = truth.endpoint(*id).unwrap_or(&new).decide(command.clone(), seen);
-            let Decision { events, effects } = decided.map_err(|refusal| refusal.denial())?;
-            Ok((events.into_iter().map(Event::Endpoint).collect(), effects))
-        }
-        (StreamId::Proxy, Command::Proxy(command)) => {
-            let new = Proxy::default();
-            let decided = truth.proxy().unwrap_or(&new).decide(command.clone(), seen);
-            let Decision { events, effects } = decided.map_err(|refusal| refusal.denial())?;
-            Ok((events.into_iter().map(Event::Endpoint).collect(), effects))
-        }
-        (StreamId::Alerts, Command::Alerts(command)) => {
-            let new = Alerts::default();
-            let decided = truth.alerts().unwrap_or(&new).decide(command.clone(), seen);
-            let Decision { events, effects } = decided.map_err(|refusal| refusal.denial())?;
-            Ok((events.into_iter().map(Event::Alert).collect(), effects))
-        }
-        (to, _) => unreachable!("a command for {to} that is of another kind of stream"),
-    }
 }
 
 fn quarantined(stream: &StreamId) -> Denial {

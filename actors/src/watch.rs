@@ -63,8 +63,6 @@ impl Watch {
 
 fn deadline(truth: &Truth, stream: StreamNo) -> Option<Timestamp> {
     let desk = truth.desk()?;
-    match &truth.slot(stream)?.state {
-        State::Account(account) => account.deadline(desk.listening_since, desk.settings.timeout()),
-        State::Desk(_) | State::Endpoint(_) | State::Proxy(_) | State::Alerts(_) => None,
-    }
+    let State::Account(account) = &truth.slot(stream)?.state else { return None };
+    account.deadline(desk.listening_since, desk.settings.timeout())
 }

@@ -16,6 +16,7 @@ mod request;
 pub mod routing;
 mod settings;
 mod state;
+mod told;
 mod url;
 
 #[cfg(test)]
@@ -31,4 +32,5 @@ pub(crate) use request::per_second;
 pub use request::{Api, Ending, Outcome, RequestFinished, Tokens, TokensKnown};
 pub use settings::{Capability, Kind, Settings};
 pub use state::{Endpoint, LastError};
+pub use told::Told;
 pub use url::normalise;

@@ -7,6 +7,9 @@ use crate::codec::{self, CodecError};
 use crate::desk;
 use crate::endpoint;
 use crate::envelope::Class;
+use crate::market;
+use crate::order;
+use crate::strategy::{self, guard, maker, taker};
 
 /// What the log knows about a kind of event. Numbers and names are never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +81,14 @@ pub enum Event {
     /// Of an endpoint, or of the proxy as a whole.
     Endpoint(endpoint::Event),
     Alert(alert::Event),
+    Market(market::Event),
+    Guard(guard::Event),
+    /// Of a strategy of either shape.
+    Strategy(strategy::Event),
+    Maker(maker::Event),
+    Taker(taker::Event),
+    /// Of a venue's gateway.
+    Venue(order::Event),
     /// Of a kind or schema that this build does not know: carried, never lost.
     Unknown(Unknown),
 }
@@ -105,6 +116,12 @@ impl Event {
         kinds.extend_from_slice(account::Event::KINDS);
         kinds.extend_from_slice(endpoint::Event::KINDS);
         kinds.extend_from_slice(alert::Event::KINDS);
+        kinds.extend_from_slice(market::Event::KINDS);
+        kinds.extend_from_slice(guard::Event::KINDS);
+        kinds.extend_from_slice(strategy::Event::KINDS);
+        kinds.extend_from_slice(maker::Event::KINDS);
+        kinds.extend_from_slice(taker::Event::KINDS);
+        kinds.extend_from_slice(order::Event::KINDS);
         kinds.sort_by_key(|kind| kind.number);
         kinds
     }
@@ -116,6 +133,12 @@ impl Event {
             Event::Account(event) => event.kind(),
             Event::Endpoint(event) => event.kind(),
             Event::Alert(event) => event.kind(),
+            Event::Market(event) => event.kind(),
+            Event::Guard(event) => event.kind(),
+            Event::Strategy(event) => event.kind(),
+            Event::Maker(event) => event.kind(),
+            Event::Taker(event) => event.kind(),
+            Event::Venue(event) => event.kind(),
             Event::Unknown(unknown) => Kind {
                 number: unknown.number,
                 name: "unknown",
@@ -137,20 +160,25 @@ impl Event {
             Event::Account(event) => event.encode(out),
             Event::Endpoint(event) => event.encode(out),
             Event::Alert(event) => event.encode(out),
+            Event::Market(event) => event.encode(out),
+            Event::Guard(event) => event.encode(out),
+            Event::Strategy(event) => event.encode(out),
+            Event::Maker(event) => event.encode(out),
+            Event::Taker(event) => event.encode(out),
+            Event::Venue(event) => event.encode(out),
             Event::Unknown(unknown) => out.extend_from_slice(&unknown.bytes),
         }
     }
 
     pub fn decode(number: u16, schema: u16, bytes: &[u8]) -> Result<Event, CodecError> {
-        if let Some(event) = account::Event::decode(number, schema, bytes) {
-            return event.map(Event::Account);
+        macro_rules! known {
+            ($($variant:ident $module:ident),*) => { $(
+                if let Some(event) = $module::Event::decode(number, schema, bytes) {
+                    return event.map(Event::$variant);
+                }
+            )* };
         }
-        if let Some(event) = endpoint::Event::decode(number, schema, bytes) {
-            return event.map(Event::Endpoint);
-        }
-        if let Some(event) = alert::Event::decode(number, schema, bytes) {
-            return event.map(Event::Alert);
-        }
+        known!(Account account, Endpoint endpoint, Market market, Maker maker, Taker taker, Venue order, Alert alert, Guard guard, Strategy strategy);
         if (number, schema) == (ANSWERED.number, ANSWERED.schema) {
             return codec::read(bytes).map(Event::Answered);
         }
@@ -167,6 +195,12 @@ impl Event {
             Event::Account(event) => event.to_json(),
             Event::Endpoint(event) => event.to_json(),
             Event::Alert(event) => event.to_json(),
+            Event::Market(event) => event.to_json(),
+            Event::Guard(event) => event.to_json(),
+            Event::Strategy(event) => event.to_json(),
+            Event::Maker(event) => event.to_json(),
+            Event::Taker(event) => event.to_json(),
+            Event::Venue(event) => event.to_json(),
             Event::Unknown(unknown) => serde_json::json!({
                 "number": unknown.number,
                 "schema": unknown.schema,
@@ -181,18 +215,14 @@ impl Event {
         if kind == ANSWERED.name {
             return serde_json::from_value(payload.clone()).map(Event::Answered).map_err(not);
         }
-        if let Some(event) = desk::Event::from_json(kind, payload) {
-            return event.map(Event::Desk).map_err(not);
+        macro_rules! known {
+            ($($variant:ident $module:ident),*) => { $(
+                if let Some(event) = $module::Event::from_json(kind, payload) {
+                    return event.map(Event::$variant).map_err(not);
+                }
+            )* };
         }
-        if let Some(event) = account::Event::from_json(kind, payload) {
-            return event.map(Event::Account).map_err(not);
-        }
-        if let Some(event) = endpoint::Event::from_json(kind, payload) {
-            return event.map(Event::Endpoint).map_err(not);
-        }
-        if let Some(event) = alert::Event::from_json(kind, payload) {
-            return event.map(Event::Alert).map_err(not);
-        }
+        known!(Desk desk, Account account, Endpoint endpoint, Alert alert, Market market, Guard guard, Strategy strategy, Maker maker, Taker taker, Venue order);
         if kind == "unknown" {
             return unknown_from(payload).ok_or_else(|| CodecError::UnknownKind(kind.to_string()));
         }

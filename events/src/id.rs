@@ -173,6 +173,12 @@ pub enum StreamId {
     Proxy,
     /// Rules, channels, alerts and what is told of them.
     Alerts,
+    /// What strategies may do, as people set it.
+    Guard,
+    Market(MarketId),
+    Strategy(StrategyId),
+    /// An account at a venue: the one way to it, and what is held there.
+    Venue(VenueId),
 }
 
 impl StreamId {
@@ -182,7 +188,8 @@ impl StreamId {
     pub fn slave(account: &AccountId) -> Self {
         StreamId::Account(Role::Slave, account.clone())
     }
-    /// `desk`, `master`, `slave`, `endpoint`, `proxy` or `alerts`: a word for tables and metrics.
+    /// `desk`, `master`, `slave`, `endpoint`, `proxy`, `alerts`, `guard`, `market`, `strategy` or `venue`: a word for tables and
+    /// metrics.
     pub fn kind(&self) -> &'static str {
         match self {
             StreamId::Desk => "desk",
@@ -190,13 +197,20 @@ impl StreamId {
             StreamId::Endpoint(_) => "endpoint",
             StreamId::Proxy => "proxy",
             StreamId::Alerts => "alerts",
+            StreamId::Guard => "guard",
+            StreamId::Market(_) => "market",
+            StreamId::Strategy(_) => "strategy",
+            StreamId::Venue(_) => "venue",
         }
     }
     /// What distinguishes it among streams of its kind; empty where there is only one.
     pub fn key(&self) -> Cow<'_, str> {
         match self {
-            StreamId::Desk | StreamId::Proxy | StreamId::Alerts => Cow::Borrowed(""),
+            StreamId::Desk | StreamId::Proxy | StreamId::Alerts | StreamId::Guard => Cow::Borrowed(""),
             StreamId::Account(_, account) => Cow::Borrowed(account.as_str()),
+            StreamId::Strategy(strategy) => Cow::Borrowed(strategy.as_str()),
+            StreamId::Venue(venue) => Cow::Borrowed(venue.as_str()),
+            StreamId::Market(market) => Cow::Owned(market.to_string()),
             StreamId::Endpoint(endpoint) => Cow::Owned(endpoint.to_string()),
         }
     }
@@ -210,6 +224,10 @@ impl fmt::Display for StreamId {
             StreamId::Endpoint(endpoint) => write!(f, "endpoint/{endpoint}"),
             StreamId::Proxy => f.write_str("proxy"),
             StreamId::Alerts => f.write_str("alerts"),
+            StreamId::Guard => f.write_str("guard"),
+            StreamId::Market(market) => write!(f, "market/{market}"),
+            StreamId::Strategy(strategy) => write!(f, "strategy/{strategy}"),
+            StreamId::Venue(venue) => write!(f, "venue/{venue}"),
         }
     }
 }
@@ -226,6 +244,10 @@ impl std::str::FromStr for StreamId {
             None if text == "desk" => Ok(StreamId::Desk),
             None if text == "proxy" => Ok(StreamId::Proxy),
             None if text == "alerts" => Ok(StreamId::Alerts),
+            None if text == "guard" => Ok(StreamId::Guard),
+            Some(("market", id)) => id.parse().map(StreamId::Market),
+            Some(("strategy", id)) => StrategyId::new(id).map(StreamId::Strategy),
+            Some(("venue", id)) => VenueId::new(id).map(StreamId::Venue),
             Some((role @ ("master" | "slave"), account)) => {
                 Ok(StreamId::Account(role.parse()?, AccountId::new(account)?))
             }
@@ -405,13 +427,34 @@ mod tests {
             ("slave/A_12", "slave", "A_12"),
             ("proxy", "proxy", ""),
             ("alerts", "alerts", ""),
+            ("guard", "guard", ""),
+            ("market/paper:BTC/USD", "market", "paper:BTC/USD"),
+            ("strategy/btc_maker", "strategy", "btc_maker"),
+            ("venue/paper", "venue", "paper"),
             ("endpoint/0e000000-0000-7000-8000-000000000001", "endpoint", "0e000000-0000-7000-8000-000000000001"),
         ] {
             let stream: StreamId = text.parse().unwrap();
             assert_eq!((stream.to_string().as_str(), stream.kind(), stream.key().as_ref()), (text, kind, key));
         }
-        let bad =
-            ["", "desk/", "master", "master/", "owner/A", "slave/a b", "endpoint", "endpoint/7", "proxy/", "alerts/"];
+        let bad = [
+            "",
+            "desk/",
+            "master",
+            "master/",
+            "owner/A",
+            "slave/a b",
+            "endpoint",
+            "endpoint/7",
+            "proxy/",
+            "alerts/",
+            "guard/",
+            "market/BTC",
+            "market/paper:",
+            "market/P:BTC",
+            "strategy/",
+            "strategy/a-b",
+            "venue/A",
+        ];
         let twice = "endpoint/0E000000-0000-7000-8000-000000000001";
         for bad in bad.into_iter().chain([twice]) {
             assert!(bad.parse::<StreamId>().is_err(), "{bad}");

@@ -7,14 +7,17 @@ use crate::copy::stop::StopDegree;
 use crate::desk;
 use crate::envelope::Record;
 use crate::event::Event;
-use crate::id::{AccountId, EventId, Position, Role, StreamId};
+use crate::id::{AccountId, EventId, Position, Role, StreamId, VenueId};
 use crate::money::Lots;
+use crate::order::Ask;
 use crate::stream::{Decision, Stamp, Stream};
 use crate::time::{Span, Timestamp};
 use crate::trade::{Change, Order, OrderId, Stamps, Symbol, Ticket};
-use crate::truth::{Slot, Times, Truth};
+use crate::truth::{Command, Slot, Times, Truth};
 use std::sync::Arc;
 use uuid::Uuid;
+
+mod trading;
 
 /// What leaves the desk once its cause is durable. Wanted state, so that one that is lost in a crash is made good by the next.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +34,8 @@ pub enum Effect {
     SnapshotDone { stream: StreamId },
     /// The terminal need not be told of this order any more.
     OrderDone { stream: StreamId, order: OrderId, seq: u64 },
+    /// A venue is to be asked something.
+    VenueAsked { venue: VenueId, ask: Box<Ask> },
     /// STOP was pressed, or taken back.
     StopChanged { degree: Option<StopDegree> },
 }
@@ -41,19 +46,23 @@ pub struct Reaction {
     pub through: Reacted,
     pub correlation: Position,
     pub to: StreamId,
-    pub command: account::Command,
+    pub command: Command,
 }
 
 /// The reactions to an event, in the order of their index: at most one for each stream. `truth` is the state right after it.
 pub fn reactions(truth: &Truth, record: &Record) -> Vec<Reaction> {
     let Some(id) = truth.names().get(record.stream) else { return Vec::new() };
-    let wanted: Vec<(StreamId, account::Command)> = match (id, &record.event) {
-        (StreamId::Account(role, account), Event::Account(event)) => of_account(truth, record, *role, account, event),
-        (StreamId::Desk, Event::Desk(desk::Event::Stopped(stopped))) => {
-            let stop = account::Command::Stop { degree: stopped.degree, stop: stopped.stop };
-            holding(truth).map(|(_, account)| (StreamId::slave(&account.id), stop.clone())).collect()
+    let wanted: Vec<(StreamId, Command)> = match (id, &record.event) {
+        (StreamId::Account(role, account), Event::Account(event)) => {
+            let to_accounts = of_account(truth, record, *role, account, event).into_iter();
+            to_accounts.map(|(to, command)| (to, Command::Account(command))).collect()
         }
-        _ => Vec::new(),
+        (StreamId::Desk, Event::Desk(desk::Event::Stopped(stopped))) => {
+            let stop = Command::Account(account::Command::Stop { degree: stopped.degree, stop: stopped.stop });
+            let slaves = holding(truth).map(|(_, account)| (StreamId::slave(&account.id), stop.clone()));
+            slaves.chain(trading::of(truth, record, id)).collect()
+        }
+        _ => trading::of(truth, record, id),
     };
     let number = |(index, (to, command))| Reaction {
         through: Reacted { cause: record.position, index: index as u32 + 1 },
@@ -272,7 +281,7 @@ mod tests {
             through: Reacted { cause: Position(900), index },
             correlation: Position(800),
             to: StreamId::slave(&account_id(slave)),
-            command: Command::NoteMaster(note.clone()),
+            command: super::Command::Account(Command::NoteMaster(note.clone())),
         });
         assert_eq!(caused(&log(), "master/A_1", Fact::StatusChanged(change)), expected.collect::<Vec<_>>());
     }
@@ -286,7 +295,7 @@ mod tests {
             let note = MasterNote { master: account_id(master), status: RuntimeStatus::Disabled, warnings };
             let [only] = found.as_slice() else { panic!("{found:?}") };
             assert_eq!((&only.to, only.through.index), (&StreamId::slave(&account_id("B_2")), 1));
-            assert_eq!(only.command, Command::NoteMaster(note));
+            assert_eq!(only.command, super::Command::Account(Command::NoteMaster(note)));
         }
     }
 

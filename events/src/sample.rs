@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod endpoint;
 pub mod log;
+pub mod taker;
 pub mod trade;
 
 use crate::account::{
@@ -123,6 +124,12 @@ pub fn events() -> Vec<Event> {
     events.extend(account_events().into_iter().map(Event::Account));
     events.extend(endpoint::endpoint_events().into_iter().map(Event::Endpoint));
     events.extend(alert::alert_events().into_iter().map(Event::Alert));
+    events.extend(crate::market::samples().into_iter().map(Event::Market));
+    events.extend(crate::strategy::guard::samples::samples().into_iter().map(Event::Guard));
+    events.extend(crate::strategy::maker::sample::samples().into_iter().map(Event::Maker));
+    events.extend(crate::strategy::samples().into_iter().map(Event::Strategy));
+    events.extend(taker::samples().into_iter().map(Event::Taker));
+    events.extend(crate::order::samples::samples().into_iter().map(Event::Venue));
     events
 }
 
@@ -289,7 +296,7 @@ pub fn record(position: u64, stream: u32, version: u64, event: Event) -> Record 
 /// Of which enum, its bytes and its JSON.
 pub type Word = (&'static str, Vec<u8>, serde_json::Value);
 
-fn word<T: serde::Serialize>(of: &'static str, value: &T) -> Word {
+pub(crate) fn word<T: serde::Serialize>(of: &'static str, value: &T) -> Word {
     let mut bytes = Vec::new();
     codec::write(value, &mut bytes);
     (of, bytes, crate::event::json(value))
@@ -330,6 +337,9 @@ pub fn words() -> Vec<Word> {
         words.push(word("warnings", &Warnings::NONE.with(*warning)));
     }
     trade::words(&mut words);
+    crate::order::samples::words(&mut words);
+    crate::strategy::guard::samples::words(&mut words);
+    taker::words(&mut words);
     endpoint::words(&mut words);
     alert::words(&mut words);
     for decimal in ["0", "-0.01", "123456.789", "0.000000000001", "9223372036854775807"] {

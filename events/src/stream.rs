@@ -61,6 +61,9 @@ impl<E> Decision<E> {
     pub fn of(event: E) -> Self {
         Decision { events: vec![event], effects: Vec::new() }
     }
+    pub fn map<F>(self, to: impl FnMut(E) -> F) -> Decision<F> {
+        Decision { events: self.events.into_iter().map(to).collect(), effects: self.effects }
+    }
 }
 
 impl<E> From<Vec<E>> for Decision<E> {

@@ -9,14 +9,20 @@ use crate::desk::{self, Desk};
 use crate::endpoint::{self, Directory, Endpoint, Proxy};
 use crate::envelope::Record;
 use crate::event::Event;
-use crate::id::{AccountId, DeskId, EndpointId, Position, Role, StreamId, StreamNo, Version};
+use crate::id::{
+    AccountId, DeskId, EndpointId, MarketId, Position, Role, StrategyId, StreamId, StreamNo, VenueId, Version,
+};
+use crate::market::Market;
+use crate::order::{self, Venue};
+use crate::strategy::guard::Guard;
+use crate::strategy::{Strategy, maker, taker};
 use crate::stream::{Seen, Stream};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Schema of [`Truth`]'s bytes: snapshots of another one are not used.
-pub const SCHEMA: u16 = 4;
+pub const SCHEMA: u16 = 5;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Truth {
@@ -29,8 +35,27 @@ pub struct Truth {
     followers: BTreeMap<AccountId, BTreeSet<AccountId>>,
     /// Names and addresses of endpoints: derived from their settings, kept beside them so that each is given once.
     directory: Directory,
+    /// Strategies by what they trade, and venues: derived, kept beside for speed.
+    trading: Trading,
     /// Streams whose records are not believed: their events are passed over, their commands refused.
     quarantined: BTreeSet<StreamId>,
+}
+
+/// Which streams of trading there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Trading {
+    markets: BTreeSet<MarketId>,
+    strategies: BTreeSet<StrategyId>,
+    traders: BTreeMap<MarketId, BTreeSet<StrategyId>>,
+    venues: BTreeSet<VenueId>,
+}
+
+impl Trading {
+    fn enter(&mut self, strategy: &Strategy) {
+        let Some(market) = strategy.market() else { return };
+        self.strategies.insert(strategy.id.clone());
+        self.traders.entry(market.clone()).or_default().insert(strategy.id.clone());
+    }
 }
 
 /// One stream with what every stream has.
@@ -52,6 +77,10 @@ pub enum State {
     Endpoint(Box<Endpoint>),
     Proxy(Box<Proxy>),
     Alerts(Box<Alerts>),
+    Guard(Box<Guard>),
+    Market(Box<Market>),
+    Strategy(Box<Strategy>),
+    Venue(Box<Venue>),
 }
 
 /// The numbers that the log gave to streams.
@@ -153,6 +182,10 @@ impl Slot {
             StreamId::Endpoint(endpoint) => State::Endpoint(Box::new(Endpoint::new(*endpoint))),
             StreamId::Proxy => State::Proxy(Box::default()),
             StreamId::Alerts => State::Alerts(Box::default()),
+            StreamId::Guard => State::Guard(Box::default()),
+            StreamId::Market(market) => State::Market(Box::new(Market::new(market.clone()))),
+            StreamId::Strategy(strategy) => State::Strategy(Box::new(Strategy::new(strategy.clone()))),
+            StreamId::Venue(venue) => State::Venue(Box::new(Venue::new(venue.clone()))),
         };
         Slot { version: Version(0), touched: Position(0), answers: Answers::default(), reacted: Position(0), state }
     }
@@ -165,6 +198,10 @@ impl Slot {
             State::Endpoint(endpoint) => endpoint.revision,
             State::Proxy(proxy) => proxy.revision,
             State::Alerts(alerts) => alerts.revision,
+            State::Guard(guard) => guard.revision,
+            State::Market(market) => market.revision,
+            State::Strategy(strategy) => strategy.revision,
+            State::Venue(venue) => venue.revision,
         }
     }
 }
@@ -186,22 +223,18 @@ impl Truth {
         self.names.number(id).and_then(|number| self.slot(number))
     }
     pub fn account(&self, id: &StreamId) -> Option<&Account> {
-        match &self.slot_of(id)?.state {
-            State::Account(account) => Some(account),
-            State::Desk(_) | State::Endpoint(_) | State::Proxy(_) | State::Alerts(_) => None,
-        }
+        let State::Account(account) = &self.slot_of(id)?.state else { return None };
+        Some(account)
     }
     pub fn accounts(&self) -> impl Iterator<Item = (&Slot, &Account)> {
         self.slots.iter().filter_map(|slot| match &slot.state {
             State::Account(account) => Some((slot, account.as_ref())),
-            State::Desk(_) | State::Endpoint(_) | State::Proxy(_) | State::Alerts(_) => None,
+            _ => None,
         })
     }
     pub fn endpoint(&self, id: EndpointId) -> Option<&Endpoint> {
-        match &self.slot_of(&StreamId::Endpoint(id))?.state {
-            State::Endpoint(endpoint) => Some(endpoint),
-            State::Desk(_) | State::Account(_) | State::Proxy(_) | State::Alerts(_) => None,
-        }
+        let State::Endpoint(endpoint) = &self.slot_of(&StreamId::Endpoint(id))?.state else { return None };
+        Some(endpoint)
     }
     /// Those that are there, in the order of their names.
     pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
@@ -209,17 +242,45 @@ impl Truth {
     }
     /// None before anything happened to it: then all is as it is by default.
     pub fn proxy(&self) -> Option<&Proxy> {
-        match &self.slot_of(&StreamId::Proxy)?.state {
-            State::Proxy(proxy) => Some(proxy),
-            State::Desk(_) | State::Account(_) | State::Endpoint(_) | State::Alerts(_) => None,
-        }
+        let State::Proxy(proxy) = &self.slot_of(&StreamId::Proxy)?.state else { return None };
+        Some(proxy)
     }
     /// None before anything happened to them: then only the built-in rules are there.
     pub fn alerts(&self) -> Option<&Alerts> {
-        match &self.slot_of(&StreamId::Alerts)?.state {
-            State::Alerts(alerts) => Some(alerts),
-            State::Desk(_) | State::Account(_) | State::Endpoint(_) | State::Proxy(_) => None,
-        }
+        let State::Alerts(alerts) = &self.slot_of(&StreamId::Alerts)?.state else { return None };
+        Some(alerts)
+    }
+    /// None before anything happened to it: then nothing is let in.
+    pub fn guard(&self) -> Option<&Guard> {
+        let State::Guard(guard) = &self.slot_of(&StreamId::Guard)?.state else { return None };
+        Some(guard)
+    }
+    pub fn market(&self, id: &MarketId) -> Option<&Market> {
+        let State::Market(market) = &self.slot_of(&StreamId::Market(id.clone()))?.state else { return None };
+        Some(market)
+    }
+    pub fn strategy(&self, id: &StrategyId) -> Option<&Strategy> {
+        let State::Strategy(strategy) = &self.slot_of(&StreamId::Strategy(id.clone()))?.state else { return None };
+        Some(strategy)
+    }
+    pub fn venue(&self, id: &VenueId) -> Option<&Venue> {
+        let State::Venue(venue) = &self.slot_of(&StreamId::Venue(id.clone()))?.state else { return None };
+        Some(venue)
+    }
+    /// All that were ever set, by their ids.
+    pub fn markets(&self) -> impl Iterator<Item = &Market> {
+        self.trading.markets.iter().filter_map(|id| self.market(id))
+    }
+    /// All that were ever set up, by their ids.
+    pub fn strategies(&self) -> impl Iterator<Item = &Strategy> {
+        self.trading.strategies.iter().filter_map(|id| self.strategy(id))
+    }
+    /// Those that trade in a market, also where they were given up.
+    pub fn strategies_of(&self, market: &MarketId) -> impl Iterator<Item = &Strategy> {
+        self.trading.traders.get(market).into_iter().flatten().filter_map(|id| self.strategy(id))
+    }
+    pub fn venues(&self) -> impl Iterator<Item = &Venue> {
+        self.trading.venues.iter().filter_map(|id| self.venue(id))
     }
     /// Names and addresses of the endpoints.
     pub fn directory(&self) -> &Directory {
@@ -231,10 +292,8 @@ impl Truth {
             Some(StreamId::Desk) => self.slots.first(),
             _ => self.slot_of(&StreamId::Desk),
         };
-        match &slot?.state {
-            State::Desk(desk) => Some(desk),
-            State::Account(_) | State::Endpoint(_) | State::Proxy(_) | State::Alerts(_) => None,
-        }
+        let State::Desk(desk) = &slot?.state else { return None };
+        Some(desk)
     }
     pub fn desk_id(&self) -> Option<DeskId> {
         self.desk().and_then(|desk| desk.id)
@@ -359,7 +418,47 @@ impl Truth {
                 proxy.evolve(event, &record.stamp());
             }
             (State::Alerts(alerts), Event::Alert(event)) => alerts.evolve(event, &record.stamp()),
-            (_, Event::Desk(_) | Event::Account(_) | Event::Endpoint(_) | Event::Alert(_)) => {
+            (State::Guard(guard), Event::Guard(event)) => guard.evolve(event, &record.stamp()),
+            (State::Market(market), Event::Market(event)) => {
+                market.evolve(event, &record.stamp());
+                if let StreamId::Market(id) = id
+                    && !self.trading.markets.contains(id)
+                {
+                    self.trading.markets.insert(id.clone());
+                }
+            }
+            (State::Strategy(strategy), Event::Strategy(event)) => strategy.evolve(event, &record.stamp()),
+            (State::Strategy(strategy), Event::Maker(event)) => {
+                strategy.evolve_maker(event, &record.stamp());
+                if let maker::Event::Opened(_) = event {
+                    self.trading.enter(strategy);
+                }
+            }
+            (State::Strategy(strategy), Event::Taker(event)) => {
+                strategy.evolve_taker(event, &record.stamp());
+                if let taker::Event::Registered(_) = event {
+                    self.trading.enter(strategy);
+                }
+            }
+            (State::Venue(venue), Event::Venue(event)) => {
+                venue.evolve(event, &record.stamp());
+                if let order::Event::Opened(_) = event {
+                    self.trading.venues.insert(venue.id.clone());
+                }
+            }
+            (
+                _,
+                Event::Desk(_)
+                | Event::Account(_)
+                | Event::Endpoint(_)
+                | Event::Alert(_)
+                | Event::Guard(_)
+                | Event::Market(_)
+                | Event::Strategy(_)
+                | Event::Maker(_)
+                | Event::Taker(_)
+                | Event::Venue(_),
+            ) => {
                 return Err(Unbelievable::Foreign { position: record.position, stream: id.clone() });
             }
         }
@@ -390,6 +489,10 @@ impl Truth {
             State::Endpoint(endpoint) => crate::event::json(endpoint),
             State::Proxy(proxy) => crate::event::json(proxy),
             State::Alerts(alerts) => crate::event::json(alerts),
+            State::Guard(guard) => crate::event::json(guard),
+            State::Market(market) => crate::event::json(market),
+            State::Strategy(strategy) => crate::event::json(strategy),
+            State::Venue(venue) => crate::event::json(venue),
         };
         Some(serde_json::json!({
             "stream": id.to_string(),
@@ -471,5 +574,9 @@ fn list(directory: &mut Directory, endpoint: &Endpoint, event: &endpoint::Event)
     }
 }
 
+mod decide;
 #[cfg(test)]
 mod tests;
+mod trading;
+
+pub use decide::Command;

@@ -2,6 +2,7 @@
 
 mod activity;
 pub mod endpoints;
+pub mod fills;
 mod history;
 mod latency;
 pub mod live;

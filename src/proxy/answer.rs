@@ -3,6 +3,7 @@
 use super::asked::{Asked, api_of, path_of};
 use super::line::{Body, Fault, Head, Line, is_hop_by_hop, pool};
 use super::meter::{self, Meter, Tail};
+use super::policy::Policy;
 use super::refusal::Refusal;
 use super::table::Place;
 use super::ticket::{End, Ticket};
@@ -46,16 +47,24 @@ const REST_MAX: usize = 1 << 20;
 /// Answers a request to `/v1/…`.
 pub async fn serve(app: &App, request: &HttpRequest, payload: Payload) -> HttpResponse {
     let proxy = app.proxy.clone();
+    let client = client_of(&proxy, request);
+    let caller = match caller_of(&proxy, app, request) {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            app.metrics.strangers.inc();
+            app.strangers.count(&client.to_string(), refusal.code);
+            return refusal.response();
+        }
+    };
     let Some(turn) = proxy.teller.turn() else {
         return Refusal::new(503, "log_behind", "too many requests are not recorded yet; try again in a moment")
             .again_in(1)
             .response();
     };
     let api = api_of(request.path());
-    let client = client_of(&proxy, request);
     let mut ticket = Ticket::new(proxy.clone(), turn, api.unwrap_or(Api::Other), Some(client.to_string()));
     let name = ticket.name();
-    let mut response = match admitted(&proxy, app, request, api, &mut ticket) {
+    let mut response = match admitted(&proxy, request, api, caller, &mut ticket) {
         Err(refusal) => refused(ticket, &refusal).await,
         Ok(Api::Models) => listed(&proxy, request, ticket).await,
         Ok(api) => match asked(&proxy, request, payload, &ticket).await {
@@ -84,32 +93,39 @@ fn client_of(proxy: &Proxy, request: &HttpRequest) -> IpAddr {
     proxy.trusted.client(peer, forwarded.collect::<Vec<_>>().into_iter())
 }
 
-/// Refuses in this order: no path of ours, another method, no key or a bad one, what the key's policy says.
-fn admitted(
-    proxy: &Proxy,
-    app: &App,
-    request: &HttpRequest,
-    api: Option<Api>,
-    ticket: &mut Ticket,
-) -> Result<Api, Refusal> {
+/// The policy of the caller's key, or none where the desk asks for no key. Who is nobody takes no place and is in no list of
+/// requests: strangers are counted by peer and minute, as everywhere.
+fn caller_of(proxy: &Proxy, app: &App, request: &HttpRequest) -> Result<Option<Arc<Policy>>, Refusal> {
     let key = key_of(request.headers());
     let known = key.and_then(|key| proxy.keys.check(Kind::ApiKey, key));
     let known = known.filter(|key| proxy.table.get().is_good(*key, proxy.clock.now()));
     let policy = known.and_then(|key| proxy.policies.get(key, || proxy.keys.scope(key)));
     match (policy, key) {
-        (Some(policy), _) => ticket.admit(policy.admit(api.unwrap_or(Api::Other), proxy.clock.now())?),
+        (Some(policy), _) => Ok(Some(policy)),
         (None, Some(_)) => {
-            return Err(Refusal::new(401, "invalid_api_key", "this key is not known, was revoked, or has run out"));
+            Err(Refusal::new(401, "invalid_api_key", "this key is not known, was revoked, or has run out"))
         }
         (None, None) if proxy.require_key => {
             let why = "send a key of this desk: `Authorization: Bearer thk_…`; `tidehelm key issue` makes one";
-            return Err(Refusal::new(401, "key_missing", why));
+            Err(Refusal::new(401, "key_missing", why))
         }
-        (None, None) => {
-            if let Some(problem) = auth::foreign(request, &app.config) {
-                return Err(Refusal::new(403, "foreign_page", problem.detail));
-            }
-        }
+        (None, None) => match auth::foreign(request, &app.config) {
+            Some(problem) => Err(Refusal::new(403, "foreign_page", problem.detail)),
+            None => Ok(None),
+        },
+    }
+}
+
+/// Refuses in this order: what the key's policy says, no path of ours, another method.
+fn admitted(
+    proxy: &Proxy,
+    request: &HttpRequest,
+    api: Option<Api>,
+    caller: Option<Arc<Policy>>,
+    ticket: &mut Ticket,
+) -> Result<Api, Refusal> {
+    if let Some(policy) = caller {
+        ticket.admit(policy.admit(api.unwrap_or(Api::Other), proxy.clock.now())?);
     }
     let Some(api) = api else {
         let why = "there is /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses and /v1/models";

@@ -7,7 +7,9 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use bytes::{Bytes, BytesMut};
 use rustls::pki_types::ServerName;
 use std::io::{Error, ErrorKind, IoSlice};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Where an upstream is.
@@ -74,6 +76,8 @@ pub struct Line {
     wire: Plug,
     read: BytesMut,
     trailer: usize,
+    /// All of the last request was sent.
+    told_all: bool,
 }
 
 enum Plug {
@@ -115,7 +119,7 @@ impl Line {
                 Plug::Tls(Box::new(secured.map_err(Fault::Tls)?))
             }
         };
-        Ok(Line { wire, read: BytesMut::with_capacity(READ), trailer: 0 })
+        Ok(Line { wire, read: BytesMut::with_capacity(READ), trailer: 0, told_all: true })
     }
 
     /// False if the other side ended it, or said something that nobody asked for.
@@ -133,16 +137,20 @@ impl Line {
         self.read.is_empty()
     }
 
-    /// Sends a request. An upstream that does not want the body may have answered and hung up: so a broken write is no fault
-    /// before the answer was looked for.
+    /// Sends a request, and listens where the upstream takes no more for now: one that says no before it has the whole body is not
+    /// sent the rest. It may have hung up, too: so a broken write is no fault before the answer was looked for.
     pub async fn send(&mut self, head: &[u8], body: &[u8]) -> Result<(), Error> {
-        match &mut self.wire {
-            Plug::Plain(stream) => write_both(stream, head, body).await,
+        let (read, told_all) = (&mut self.read, &mut self.told_all);
+        *told_all = false;
+        *told_all = match &mut self.wire {
+            Plug::Plain(stream) => tell(stream, read, head, body).await?,
             Plug::Tls(stream) => {
-                write_both(stream.as_mut(), head, body).await?;
-                stream.flush().await
+                let told_all = tell(stream.as_mut(), read, head, body).await?;
+                stream.flush().await?;
+                told_all
             }
-        }
+        };
+        Ok(())
     }
 
     /// The head of the answer. Interim ones are passed over.
@@ -221,7 +229,8 @@ impl Line {
         let headers = found.into_iter().map(|(name, range)| Ok((name, value(range)?))).collect::<Result<_, _>>();
         let headers =
             headers.map_err(|_: actix_web::http::header::InvalidHeaderValue| Fault::NotHttp("a bad header"))?;
-        Ok(Some(Head { status, headers, keep: keep && body != Body::UntilClose, body }))
+        let keep = keep && self.told_all && body != Body::UntilClose;
+        Ok(Some(Head { status, headers, keep, body }))
     }
 
     /// The next piece of the body; none at its end.
@@ -335,17 +344,56 @@ impl Line {
     }
 }
 
-/// Both at once where the system takes them.
-async fn write_both(wire: &mut (impl AsyncWrite + Unpin), mut head: &[u8], mut body: &[u8]) -> Result<(), Error> {
-    while !head.is_empty() {
-        let written = wire.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]).await?;
-        if written == 0 {
-            return Err(ErrorKind::WriteZero.into());
+/// Head and body at once where the system takes them. False if the other side said no meanwhile, or nothing any more.
+async fn tell<W>(wire: &mut W, read: &mut BytesMut, mut head: &[u8], mut body: &[u8]) -> Result<bool, Error>
+where
+    W: AsyncRead + AsyncWrite + Unpin,
+{
+    std::future::poll_fn(|cx| {
+        while !(head.is_empty() && body.is_empty()) {
+            match Pin::new(&mut *wire).poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)])? {
+                Poll::Ready(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                Poll::Ready(written) => {
+                    let of_head = written.min(head.len());
+                    (head, body) = (&head[of_head..], &body[written - of_head..]);
+                }
+                Poll::Pending if says_no(read) => return Poll::Ready(Ok(false)),
+                Poll::Pending if read.len() > HEAD_MAX => return Poll::Pending,
+                Poll::Pending => match ready!(poll_more(wire, cx, read))? {
+                    0 => return Poll::Ready(Ok(false)),
+                    _ => continue,
+                },
+            }
         }
-        let of_head = written.min(head.len());
-        (head, body) = (&head[of_head..], &body[written - of_head..]);
+        Poll::Ready(Ok(true))
+    })
+    .await
+}
+
+fn poll_more(
+    wire: &mut (impl AsyncRead + Unpin),
+    cx: &mut Context<'_>,
+    read: &mut BytesMut,
+) -> Poll<Result<usize, Error>> {
+    let mut piece = [0; 4 << 10];
+    let mut buffer = ReadBuf::new(&mut piece);
+    ready!(Pin::new(wire).poll_read(cx, &mut buffer))?;
+    read.extend_from_slice(buffer.filled());
+    Poll::Ready(Ok(buffer.filled().len()))
+}
+
+/// An answer that refuses is there, or something that is none: either way the rest of the request is not wanted.
+fn says_no(mut read: &[u8]) -> bool {
+    loop {
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut parsed = httparse::Response::new(&mut headers);
+        match (parsed.parse(read), parsed.code) {
+            (Ok(httparse::Status::Complete(length)), Some(100..=199)) => read = &read[length..],
+            (Ok(httparse::Status::Complete(_)), code) => return code.is_none_or(|code| code >= 300),
+            (Ok(httparse::Status::Partial), _) => return false,
+            (Err(_), _) => return true,
+        }
     }
-    wire.write_all(body).await
 }
 
 /// Counts for one connection only.
@@ -388,7 +436,7 @@ pub mod pool {
     #[derive(Default)]
     struct Pool {
         kept: HashMap<EndpointId, Vec<Kept>>,
-        swept: Option<Stopwatch>,
+        is_swept: bool,
     }
 
     thread_local! {
@@ -410,18 +458,33 @@ pub mod pool {
 
     pub fn put(endpoint: EndpointId, target: &Arc<Target>, line: Line) {
         POOL.with_borrow_mut(|pool| {
-            if pool.swept.is_none_or(|swept| swept.elapsed() > SWEEP_EVERY) {
-                pool.swept = Some(stopwatch());
-                pool.kept.retain(|_, lines| {
-                    lines.retain(|kept| kept.since.elapsed() < IDLE_MAX && kept.line.is_good());
-                    !lines.is_empty()
-                });
+            if !pool.is_swept {
+                pool.is_swept = true;
+                actix_web::rt::spawn(sweep());
             }
             let kept = pool.kept.entry(endpoint).or_default();
             if kept.len() < KEPT_MAX {
                 kept.push(Kept { line, target: target.clone(), since: stopwatch() });
             }
         });
+    }
+
+    /// Closes what waited too long, until nothing waits.
+    async fn sweep() {
+        loop {
+            tokio::time::sleep(SWEEP_EVERY).await;
+            let is_empty = POOL.with_borrow_mut(|pool| {
+                pool.kept.retain(|_, lines| {
+                    lines.retain(|kept| kept.since.elapsed() < IDLE_MAX && kept.line.is_good());
+                    !lines.is_empty()
+                });
+                pool.is_swept = !pool.kept.is_empty();
+                !pool.is_swept
+            });
+            if is_empty {
+                return;
+            }
+        }
     }
 }
 
@@ -487,6 +550,37 @@ mod tests {
             let found = heard(answer).await;
             assert_eq!(found, Ok((status, body.to_vec(), keep)), "{}", String::from_utf8_lossy(answer));
         }
+    }
+
+    /// What an upstream that reads so much of a large body and then says something comes to; the head, or why there is none.
+    async fn told_early(reads: usize, answer: &'static [u8]) -> Result<(u16, bool), String> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target::of(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut vec![0; reads]).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+            if says_no(answer) {
+                // It reads no further, and stays.
+                tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+            }
+            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+        });
+        let mut line = Line::open(&target).await.unwrap();
+        let _ =
+            line.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 33554432\r\n\r\n", &vec![b'x'; 32 << 20]).await;
+        let head = line.head().await.map_err(|fault| fault.to_string())?;
+        server.abort();
+        Ok((head.status, head.keep))
+    }
+
+    #[tokio::test]
+    async fn who_says_no_early_is_heard_at_once_and_not_sent_the_rest() {
+        let no = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413 No\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(told_early(1_000, no).await, Ok((413, false)));
+        assert!(told_early(1_000, b"nonsense\r\n\r\n").await.unwrap_err().contains("not HTTP"));
+        let yes = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(told_early(1_000, yes).await, Ok((200, true)), "who says yes is sent all of it");
     }
 
     #[tokio::test]

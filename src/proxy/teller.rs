@@ -86,8 +86,8 @@ impl Drop for Turn {
 }
 
 /// What waits to be told to one stream.
+#[derive(Default)]
 struct Lane {
-    run: u64,
     seq: u64,
     waiting: VecDeque<Told>,
     /// Numbered, and told at least once if `asked`.
@@ -155,24 +155,25 @@ impl Teller {
         self.taken()
     }
 
-    /// Runs for as long as the desk does.
+    /// Runs for as long as the desk does. It tells under the epoch in which this server first took over the log: no other server
+    /// has it, also where one took over meanwhile.
     pub async fn keep(self: Arc<Self>, host: Host, clock: Arc<dyn Clock>) {
-        let run = first_run(&host);
+        let run = host.began.0;
         let mut lanes: BTreeMap<Option<EndpointId>, Lane> = BTreeMap::new();
         let mut flying: FuturesUnordered<LocalBoxFuture<'static, Said>> = FuturesUnordered::new();
         loop {
             tokio::select! {
                 () = self.wake.notified() => tokio::time::sleep(GATHER).await,
                 Some((stream, said)) = flying.next(), if !flying.is_empty() => {
-                    self.heard(&host, &mut lanes, stream, said);
+                    self.heard(&mut lanes, stream, said);
                 }
             }
             let new = std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner));
             for told in new {
-                lanes.entry(told.endpoint).or_insert_with(|| Lane::new(run)).waiting.push_back(told);
+                lanes.entry(told.endpoint).or_default().waiting.push_back(told);
             }
             for (stream, lane) in lanes.iter_mut().filter(|(_, lane)| lane.wants_to_tell()) {
-                let order = lane.order(*stream, clock.as_ref());
+                let order = lane.order(*stream, run, clock.as_ref());
                 let (host, stream, again) = (host.clone(), *stream, lane.in_doubt);
                 flying.push(Box::pin(async move {
                     if again {
@@ -186,7 +187,6 @@ impl Teller {
 
     fn heard(
         &self,
-        host: &Host,
         lanes: &mut BTreeMap<Option<EndpointId>, Lane>,
         stream: Option<EndpointId>,
         said: Result<Reply, Fault>,
@@ -207,8 +207,7 @@ impl Teller {
                     // It is counted without its endpoint rather than not at all.
                     Some(endpoint) => {
                         tracing::warn!(%endpoint, count = batch.len(), why = denial.detail, "requests are told to the proxy's own stream");
-                        let run = lane.run;
-                        lanes.entry(None).or_insert_with(|| Lane::new(run)).waiting.extend(batch);
+                        lanes.entry(None).or_default().waiting.extend(batch);
                     }
                     None => {
                         tracing::warn!(count = batch.len(), why = denial.detail, "requests could not be recorded");
@@ -220,7 +219,6 @@ impl Teller {
             Err(fault) => {
                 tracing::debug!(%fault, count = lane.batch.len(), "requests are told again");
                 lane.in_doubt = true;
-                lane.yield_to(told(host, stream));
             }
         }
     }
@@ -230,40 +228,19 @@ async fn ask(host: &Host, order: Order) -> Result<Reply, Fault> {
     host.send(order)?.await.unwrap_or(Err(Fault::Stopping))
 }
 
-/// Later than any that the log knows.
-fn first_run(host: &Host) -> u64 {
-    host.durable.read(|fold| {
-        let endpoints = fold.truth.endpoints().map(|endpoint| endpoint.told.0);
-        endpoints.chain(fold.truth.proxy().map(|proxy| proxy.told.0)).max().unwrap_or(0) + 1
-    })
-}
-
-fn told(host: &Host, stream: Option<EndpointId>) -> (u64, u64) {
-    host.durable
-        .read(|fold| match stream {
-            Some(id) => fold.truth.endpoint(id).map(|endpoint| endpoint.told),
-            None => fold.truth.proxy().map(|proxy| proxy.told),
-        })
-        .unwrap_or_default()
-}
-
 impl Lane {
-    fn new(run: u64) -> Self {
-        Lane { run, seq: 0, waiting: VecDeque::new(), batch: Vec::new(), flying: false, in_doubt: false }
-    }
-
     fn wants_to_tell(&self) -> bool {
         !(self.flying || self.batch.is_empty() && self.waiting.is_empty())
     }
 
     /// What was told and not answered, as it was; else what waits, with its numbers.
-    fn order(&mut self, stream: Option<EndpointId>, clock: &dyn Clock) -> Order {
+    fn order(&mut self, stream: Option<EndpointId>, run: u64, clock: &dyn Clock) -> Order {
         if self.batch.is_empty() {
             let count = self.waiting.len().min(BATCH_MAX);
             self.batch.extend(self.waiting.drain(..count));
             for told in &mut self.batch {
                 self.seq += 1;
-                (told.finished.run, told.finished.seq) = (self.run, self.seq);
+                (told.finished.run, told.finished.seq) = (run, self.seq);
             }
         }
         self.flying = true;
@@ -276,19 +253,6 @@ impl Lane {
             None => (StreamId::Proxy, Command::Proxy(ProxyCommand::FinishRequests(finished))),
         };
         Order::once(to, Principal::Desk, command, clock.now())
-    }
-
-    /// While somebody else wrote the log, they told of their own requests under later runs: then ours are told anew.
-    fn yield_to(&mut self, told: (u64, u64)) {
-        if told.0 <= self.run {
-            return;
-        }
-        tracing::warn!(count = self.batch.len(), "another server wrote meanwhile: some requests may be counted twice");
-        (self.run, self.seq) = (told.0 + 1, 0);
-        for one in &mut self.batch {
-            self.seq += 1;
-            (one.finished.run, one.finished.seq) = (self.run, self.seq);
-        }
     }
 }
 

@@ -307,6 +307,8 @@ impl Hub {
                     self.seat(&stream).done(seq);
                     continue;
                 }
+                // The gateway's.
+                Effect::VenueAsked { .. } => continue,
                 Effect::StopChanged { degree } => {
                     self.stopped = degree;
                     continue;

@@ -233,23 +233,28 @@ fn what_cannot_be_served_is_refused_in_the_form_of_openai_and_counted() {
     let token = scene.desk.token(&scene.admin, "viewer", "viewer");
     assert_eq!(error(&token.get("/v1/models"), 401), "invalid_api_key", "a token of the desk is no key of the proxy");
     assert_eq!(scene.client.get("/api/status").problem(401), "login_needed", "nor the other way round");
-    let stats = scene.counted(before + 8);
-    assert_eq!((&stats["outcomes"]["refused"], &stats["without_endpoint"]), (&json!(8), &json!(before + 8)));
+    let metrics = scene.desk.client().get("/metrics").text;
+    assert!(
+        metrics.contains("tidehelm_strangers_refused_total 4"),
+        "three of them and the last are strangers: {metrics}"
+    );
+    let stats = scene.counted(before + 5);
+    assert_eq!((&stats["outcomes"]["refused"], &stats["without_endpoint"]), (&json!(5), &json!(before + 5)));
 
     // The client's own fault: the upstream's words.
     let long = json!({"model": "llama-3", "messages": [], "stream": "maybe"}).to_string();
     let reply = post(&long);
     assert_eq!(error(&reply, 400), "invalid_json");
-    let stats = scene.counted(before + 9);
+    let stats = scene.counted(before + 6);
     assert_eq!(stats["outcomes"]["upstream_error"], 1);
     assert_eq!(scene.endpoint_now(&id)["status"], "online", "which says nothing of the upstream");
 
     upstream.go_down();
     assert_eq!(error(&post(&ask("llama-3", false).to_string()), 502), "upstream_error");
-    scene.counted(before + 10);
+    scene.counted(before + 7);
     assert_eq!(scene.endpoint_now(&id)["status"], "error", "one failure is one failure");
     assert_eq!(error(&post(&ask("llama-3", false).to_string()), 502), "upstream_error");
-    scene.counted(before + 11);
+    scene.counted(before + 8);
     assert_eq!(scene.endpoint_now(&id)["status"], "offline", "two in a row are its threshold");
     let reply = wait_for("the proxy knows", || {
         Some(post(&ask("llama-3", false).to_string())).filter(|reply| reply.status != 502)

@@ -139,6 +139,5 @@ counts! {
     requests true,
     requests_acknowledged true,
     requests_told_again true,
-    requests_contested true,
     requests_unheard true,
 }

@@ -242,7 +242,7 @@ impl World {
         };
         let fold = restored.fold.clone();
         let is_new = fold.truth.desk_id().is_none();
-        self.begin_proxy(number, &fold, head.epoch);
+        self.begin_proxy(number, head.epoch);
         process.serving = Some(Serving {
             journal: Journal::new(restored, head, process.node, limits),
             listening: self.now,
@@ -797,7 +797,7 @@ impl World {
             }
             Effect::SnapshotDue { stream } => process.due.entry(stream).or_default().snapshot = true,
             Effect::SnapshotDone { stream } => process.due.entry(stream).or_default().snapshot = false,
-            Effect::StopChanged { .. } => {}
+            Effect::VenueAsked { .. } | Effect::StopChanged { .. } => {}
         }
     }
 

@@ -279,8 +279,15 @@ impl Auditor {
                 self.of_command(&stream, record)?;
                 self.recount.read(&stream, record, event, &self.fold)?;
             }
-            Event::Alert(_) => {
-                return Err(violation(Invariant::Chain, format!("event {position} is of alerts, and there are none")));
+            Event::Alert(_)
+            | Event::Market(_)
+            | Event::Guard(_)
+            | Event::Strategy(_)
+            | Event::Maker(_)
+            | Event::Taker(_)
+            | Event::Venue(_) => {
+                let why = format!("event {position} is of alerts or strategies, and there are none");
+                return Err(violation(Invariant::Chain, why));
             }
             Event::Unknown(_) => return Err(violation(Invariant::Chain, format!("event {position} is of no kind"))),
         }

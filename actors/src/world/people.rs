@@ -268,7 +268,9 @@ impl World {
             StreamId::Desk => Command::Desk(self.wish_for_desk()),
             StreamId::Endpoint(_) => self.wish_for_endpoint(),
             StreamId::Proxy => self.wish_for_proxy(),
-            StreamId::Alerts => unreachable!("the world has no alerts"),
+            StreamId::Alerts | StreamId::Guard | StreamId::Market(_) | StreamId::Strategy(_) | StreamId::Venue(_) => {
+                unreachable!("the world has no {to}")
+            }
             StreamId::Account(Role::Master, _) => Command::Account(self.wish_for_master()),
             StreamId::Account(Role::Slave, _) => Command::Account(self.wish_for_slave()),
         }

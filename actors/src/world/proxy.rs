@@ -15,7 +15,6 @@ use tidehelm_events::answer::Answer;
 use tidehelm_events::endpoint::{self, Api, Ending, Outcome, ProxyCommand, RequestFinished, Tokens, TokensKnown};
 use tidehelm_events::id::{EndpointId, Epoch, Principal, StreamId};
 use tidehelm_events::time::Span;
-use tidehelm_events::view::Fold;
 use uuid::Uuid;
 
 /// What ends within so long is told together.
@@ -34,12 +33,8 @@ pub struct Ended {
 /// What goes with a server's process.
 #[derive(Debug, Default)]
 pub struct Proxy {
+    /// The epoch under which its server first took over the log.
     run: u64,
-    /// The epoch under which its server last took over the log.
-    epoch: u64,
-    /// Another server wrote the log meanwhile and told under numbers of its own: what this one tells from then on may be counted
-    /// twice, or not at all.
-    contested: bool,
     lanes: BTreeMap<Lane, Waiting>,
     /// Endpoints that are being asked how they are.
     pub asking: BTreeSet<EndpointId>,
@@ -48,7 +43,6 @@ pub struct Proxy {
 /// What waits to be told to one stream.
 #[derive(Debug, Default)]
 struct Waiting {
-    run: u64,
     seq: u64,
     new: VecDeque<RequestFinished>,
     /// Numbered, and told at least once.
@@ -65,17 +59,12 @@ impl Proxy {
 }
 
 impl World {
-    /// A server that serves for the first time tells under a run that no stream knows; one that comes back, as before.
-    pub(super) fn begin_proxy(&mut self, number: u64, fold: &Fold, epoch: Epoch) {
+    /// A server tells under the epoch in which it first served, also once it comes back under another.
+    pub(super) fn begin_proxy(&mut self, number: u64, epoch: Epoch) {
         let live: BTreeSet<u64> = self.processes.keys().copied().chain([number]).collect();
         self.endpoints.proxies.retain(|process, _| live.contains(process));
-        let endpoints = fold.truth.endpoints().map(|endpoint| endpoint.told.0);
-        let known = endpoints.chain(fold.truth.proxy().map(|proxy| proxy.told.0)).max().unwrap_or(0);
-        let run = if self.mutant == Some(Mutant::RunRepeated) { known.max(1) } else { known + 1 };
-        let new = || Proxy { run, epoch: epoch.0 - 1, ..Proxy::default() };
-        let proxy = self.endpoints.proxies.entry(number).or_insert_with(new);
-        proxy.contested |= epoch.0 != proxy.epoch + 1;
-        proxy.epoch = epoch.0;
+        let run = if self.mutant == Some(Mutant::RunRepeated) { 1 } else { epoch.0 };
+        self.endpoints.proxies.entry(number).or_insert_with(|| Proxy { run, ..Proxy::default() });
     }
 
     pub(super) fn is_told(&self, number: u64) -> bool {
@@ -150,8 +139,7 @@ impl World {
             return;
         }
         let Some(proxy) = self.endpoints.proxies.get_mut(&process) else { return };
-        let run = proxy.run;
-        let waiting = proxy.lanes.entry(lane).or_insert_with(|| Waiting { run, ..Waiting::default() });
+        let waiting = proxy.lanes.entry(lane).or_default();
         waiting.new.push_back(finished);
         self.plan_telling(process, lane, GATHER);
     }
@@ -170,15 +158,16 @@ impl World {
     pub(super) fn tell_requests(&mut self, number: u64, lane: Lane) {
         let Some(process) = self.processes.get(&number) else { return };
         let now = self.desk_now(process);
-        let proxy = self.endpoints.proxies.get_mut(&number);
-        let Some(waiting) = proxy.and_then(|proxy| proxy.lanes.get_mut(&lane)) else { return };
+        let Some(proxy) = self.endpoints.proxies.get_mut(&number) else { return };
+        let run = proxy.run;
+        let Some(waiting) = proxy.lanes.get_mut(&lane) else { return };
         waiting.planned = false;
         if waiting.batch.is_empty() {
             let count = waiting.new.len().min(BATCH_MAX);
             for mut finished in waiting.new.drain(..count) {
                 self.auditor.recount.told(lane, &finished);
                 waiting.seq += 1;
-                (finished.run, finished.seq) = (waiting.run, waiting.seq);
+                (finished.run, finished.seq) = (run, waiting.seq);
                 waiting.batch.push(finished);
             }
         }
@@ -198,16 +187,11 @@ impl World {
     /// The desk has them.
     pub(super) fn requests_taken(&mut self, number: u64, lane: Lane, answer: &Answer) -> Checked {
         let Some(proxy) = self.endpoints.proxies.get_mut(&number) else { return Ok(()) };
-        let contested = proxy.contested;
         let Some(waiting) = proxy.lanes.get_mut(&lane) else { return Ok(()) };
         waiting.flying = false;
         let done = matches!(answer, Answer::Done { .. });
         hold!(done, Requests, "requests are turned away: {answer:?}");
         for finished in std::mem::take(&mut waiting.batch) {
-            if contested {
-                self.counts.requests_contested += 1;
-                continue;
-            }
             self.counts.requests_acknowledged += 1;
             self.auditor.recount.acknowledged(finished.request)?;
         }
@@ -215,35 +199,18 @@ impl World {
         Ok(())
     }
 
-    /// Nobody knows whether the desk has them. Where others told under later runs meanwhile, ours get new numbers.
+    /// Nobody knows whether the desk has them: they are told again as they were.
     pub(super) fn requests_in_doubt(&mut self, number: u64, lane: Lane) {
-        let latest = self.latest_run(number, lane);
         let proxy = self.endpoints.proxies.get_mut(&number);
         let Some(waiting) = proxy.and_then(|proxy| proxy.lanes.get_mut(&lane)) else { return };
         waiting.flying = false;
         self.counts.requests_told_again += waiting.batch.len() as u64;
-        let later = latest > waiting.run;
-        if later {
-            (waiting.run, waiting.seq) = (latest + 1, 0);
-        }
-        if later || self.mutant == Some(Mutant::ToldAnew) {
+        if self.mutant == Some(Mutant::ToldAnew) {
             for finished in &mut waiting.batch {
                 waiting.seq += 1;
-                (finished.run, finished.seq) = (waiting.run, waiting.seq);
+                finished.seq = waiting.seq;
             }
         }
-        if later {
-            waiting.batch.iter().for_each(|finished| self.auditor.recount.told(lane, finished));
-        }
         self.plan_telling(number, lane, RETRY);
-    }
-
-    fn latest_run(&self, number: u64, lane: Lane) -> u64 {
-        let fold = self.processes.get(&number).and_then(|process| process.durable());
-        let told = fold.and_then(|fold| match lane {
-            Some(id) => fold.truth.endpoint(id).map(|endpoint| endpoint.told),
-            None => fold.truth.proxy().map(|proxy| proxy.told),
-        });
-        told.unwrap_or_default().0
     }
 }

@@ -18,8 +18,6 @@ pub type Lane = Option<EndpointId>;
 struct Request {
     lane: Lane,
     finished: RequestFinished,
-    /// Under how many numbers it was told.
-    numbers: u32,
     counted: u32,
     acknowledged: bool,
 }
@@ -62,10 +60,10 @@ pub struct Recount {
 }
 
 impl Recount {
-    /// A request is about to be told under a new number.
+    /// A request is about to be told for the first time.
     pub fn told(&mut self, lane: Lane, finished: &RequestFinished) {
-        let new = || Request { lane, finished: finished.clone(), numbers: 0, counted: 0, acknowledged: false };
-        self.requests.entry(finished.request).or_insert_with(new).numbers += 1;
+        let new = Request { lane, finished: finished.clone(), counted: 0, acknowledged: false };
+        self.requests.insert(finished.request, new);
     }
 
     /// The desk says that it has it.
@@ -164,7 +162,7 @@ impl Recount {
             }
         }
         let acknowledged = self.requests.values().filter(|known| known.acknowledged).count() as u64;
-        let told = self.requests.values().map(|known| u64::from(known.numbers)).sum();
+        let told = self.requests.len() as u64;
         hold!(acknowledged <= all && all <= told, Requests, "{acknowledged} acknowledged, {all} counted, {told} told");
         Ok(())
     }
@@ -196,7 +194,7 @@ impl Recount {
             return Err(violation(Invariant::Requests, format!("event {position} is of a request that nobody told")));
         };
         known.counted += 1;
-        hold!(known.counted <= known.numbers, Requests, "event {position} counts {} again", finished.request);
+        hold!(known.counted == 1, Requests, "event {position} counts {} again", finished.request);
         let as_told = RequestFinished { run: 0, seq: 0, ..finished.clone() };
         hold!(
             known.lane == lane && known.finished == as_told,

@@ -44,9 +44,7 @@ impl Terminal {
     pub fn role(&self) -> Role {
         match &self.stream {
             StreamId::Account(role, _) => *role,
-            StreamId::Desk | StreamId::Endpoint(_) | StreamId::Proxy | StreamId::Alerts => {
-                unreachable!("{} is no terminal", self.stream)
-            }
+            other => unreachable!("{other} is no terminal"),
         }
     }
     pub fn is_alive(&self) -> bool {

@@ -3,6 +3,7 @@
 use super::command::Refusal;
 use super::event::{Event, ProxyChanged};
 use super::request::RequestFinished;
+use super::told::Told;
 use crate::account::protection::TradingDay;
 use crate::id::Version;
 use crate::stream::{Decision, Seen, Stamp, Stream};
@@ -12,8 +13,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Proxy {
     pub settings: Box<ProxySettings>,
-    /// Run and number of the last request that was told.
-    pub told: (u64, u64),
+    /// How far each run of a proxy told the requests that came to no endpoint.
+    pub told: Told,
     /// Version of the last event that a person caused.
     pub revision: Version,
 }
@@ -91,18 +92,16 @@ impl Stream for Proxy {
                     false => Ok(Decision::of(Event::ProxyChanged(ProxyChanged { settings }))),
                 }
             }
-            ProxyCommand::FinishRequest(finished) if (finished.run, finished.seq) <= self.told => {
-                Ok(Decision::nothing())
-            }
+            ProxyCommand::FinishRequest(finished) if self.told.has(&finished) => Ok(Decision::nothing()),
             ProxyCommand::FinishRequest(finished) => {
                 Ok(Decision::of(Event::RequestFinished(Box::new(finished.bounded()))))
             }
             ProxyCommand::FinishRequests(finished) => {
-                let mut told = self.told;
+                let mut told = self.told.clone();
                 let mut events = Vec::with_capacity(finished.len());
                 for one in finished {
-                    if (one.run, one.seq) > told {
-                        told = (one.run, one.seq);
+                    if !told.has(&one) {
+                        told.note(&one);
                         events.push(Event::RequestFinished(Box::new(one.bounded())));
                     }
                 }
@@ -117,7 +116,7 @@ impl Stream for Proxy {
                 self.settings = changed.settings.clone();
                 self.revision = at.version;
             }
-            Event::RequestFinished(finished) => self.told = (finished.run, finished.seq),
+            Event::RequestFinished(finished) => self.told.note(finished),
             other => unreachable!("a {} in the stream of the proxy", other.kind().name),
         }
     }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestFinished {
     pub request: Uuid,
-    /// The proxy's run that tells it, which grows with each start, and its number there: what is told again has the same and is
+    /// The run of the proxy that tells it, which no two servers share, and its number there: what is told again has the same and is
     /// counted once.
     pub run: u64,
     pub seq: u64,

@@ -7,6 +7,7 @@ use super::health::{By, Health};
 use super::request::{Outcome, RequestFinished};
 use super::routing::Candidate;
 use super::settings::{Kind, Settings};
+use super::told::Told;
 use crate::id::{EndpointId, Version};
 use crate::stream::Stamp;
 use crate::time::{Span, Timestamp};
@@ -34,8 +35,8 @@ pub struct Endpoint {
     pub next_probe_at: Timestamp,
     pub models: Vec<Model>,
     pub models_at: Option<Timestamp>,
-    /// Run and number of the last request that was told.
-    pub told: (u64, u64),
+    /// How far each run of a proxy told its requests.
+    pub told: Told,
     /// Version of the last event that a person caused; what `If-Match` compares.
     pub revision: Version,
 }
@@ -65,7 +66,7 @@ impl Endpoint {
             next_probe_at: Timestamp::ZERO,
             models: Vec::new(),
             models_at: None,
-            told: (0, 0),
+            told: Told::default(),
             revision: Version(0),
         }
     }
@@ -192,7 +193,7 @@ impl Endpoint {
     }
 
     fn finished(&mut self, finished: &RequestFinished, at: &Stamp) {
-        self.told = (finished.run, finished.seq);
+        self.told.note(finished);
         if finished.outcome == Outcome::Success {
             self.inference.add(finished.duration.0.unsigned_abs());
             (self.measured_at, self.last_seen) = (Some(at.recorded_at), Some(at.recorded_at));

@@ -21,3 +21,26 @@ pub struct Features {
     pub mark_index_div_bps: Option<Bps>,
     pub liq_count_10s: Option<u32>,
 }
+
+impl Features {
+    /// What the quote alone says, and what mark and index say beside it.
+    pub(super) fn of_quote(quote: Quote, age: Span, mark: Option<Price>, index: Option<Price>) -> Self {
+        let of_mid = |difference: i64| bps_of_mid(difference, quote.mid_twice());
+        let apart = mark.zip(index).map(|(mark, index)| (mark - index).abs());
+        Features {
+            quote: Some(quote),
+            quote_age: Some(age),
+            mid: Some(quote.mid()),
+            spread_bps: Some(of_mid(quote.spread().0)),
+            mark_index_div_bps: apart.map(|apart| of_mid(apart.0)),
+            ..Features::default()
+        }
+    }
+}
+
+/// `difference` / mid in basis points, rounded down to a billionth.
+fn bps_of_mid(difference: i64, mid_twice: i128) -> Bps {
+    const TWICE: i128 = 2 * 10_000;
+    let parts = i128::from(difference) * TWICE * i128::from(Bps::ONE.0);
+    Bps(i64::try_from(parts / mid_twice).unwrap_or(i64::MAX))
+}

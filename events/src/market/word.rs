@@ -96,7 +96,15 @@ pub enum Said {
     },
 }
 
-/// A quote that was kept, and when it was recorded.
+/// What a venue said, when it said so by its own clock, and when it came in by ours. Nobody rewrites either time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    pub said: Said,
+    pub source_at: Timestamp,
+    pub received_at: Timestamp,
+}
+
+/// A quote that was kept, and when it came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tick {
     pub at: Timestamp,

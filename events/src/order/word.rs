@@ -221,6 +221,40 @@ pub enum Category {
     Bug,
 }
 
+impl Category {
+    pub const ALL: [Category; 12] = [
+        Category::Policy,
+        Category::Margin,
+        Category::Price,
+        Category::Protection,
+        Category::Duplicate,
+        Category::Closed,
+        Category::PostOnly,
+        Category::RateLimit,
+        Category::Auth,
+        Category::Network,
+        Category::Ambiguous,
+        Category::Bug,
+    ];
+
+    pub fn code(self) -> &'static str {
+        match self {
+            Category::Policy => "policy",
+            Category::Margin => "margin",
+            Category::Price => "price",
+            Category::Protection => "protection",
+            Category::Duplicate => "duplicate",
+            Category::Closed => "closed",
+            Category::PostOnly => "post_only",
+            Category::RateLimit => "rate_limit",
+            Category::Auth => "auth",
+            Category::Network => "network",
+            Category::Ambiguous => "ambiguous",
+            Category::Bug => "bug",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Liquidity {

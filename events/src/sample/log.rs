@@ -10,19 +10,9 @@ use crate::copy::settings::WindDown;
 use crate::endpoint;
 use crate::id::{EndpointId, Epoch, NodeId, Role, StreamId};
 use crate::react::{Effect, Reaction, reactions};
-use crate::stream::{Decision, Stream};
-use crate::truth::Times;
+use crate::truth::{Command as Wish, Times};
 use crate::view::Fold;
 use std::collections::VecDeque;
-
-#[derive(Debug, Clone)]
-pub enum Wish {
-    Desk(desk::Command),
-    Account(account::Command),
-    Endpoint(endpoint::Command),
-    Proxy(endpoint::ProxyCommand),
-    Alerts(alert::Command),
-}
 
 #[derive(Debug, Clone, Default)]
 pub struct Log {
@@ -68,7 +58,7 @@ impl Log {
         let mut owed = VecDeque::new();
         self.append(to, events, None, &mut owed);
         while let Some(reaction) = owed.pop_front() {
-            let command = Wish::Account(reaction.command.clone());
+            let command = reaction.command.clone();
             let events =
                 self.decide(&reaction.to, command).unwrap_or_else(|no| panic!("{reaction:?} was refused: {no:?}"));
             self.append(&reaction.to.clone(), events, Some(&reaction), &mut owed);
@@ -79,6 +69,11 @@ impl Log {
     /// Records what a command was answered.
     pub fn answer(&mut self, to: &StreamId, answer: Answer) {
         let event = super::answered(self.records.len() as u64, answer);
+        self.append(to, vec![event], None, &mut VecDeque::new());
+    }
+
+    /// What nobody would decide now, as a log may have it.
+    pub fn has(&mut self, to: &StreamId, event: Event) {
         self.append(to, vec![event], None, &mut VecDeque::new());
     }
 
@@ -106,37 +101,9 @@ impl Log {
         let truth = &self.fold.truth;
         let (received_at, sent_at) = (self.now - Span::millis(3), self.now - Span::millis(50));
         let seen = truth.seen(Times { now: self.now, received_at, sent_at }, &unopened);
-        match (to, wish) {
-            (StreamId::Desk, Wish::Desk(command)) => {
-                let new = desk::Desk::default();
-                let decided = truth.desk().unwrap_or(&new).decide(command, &seen).map_err(|no| no.denial())?;
-                self.effects.extend(decided.effects);
-                Ok(decided.events.into_iter().map(Event::Desk).collect())
-            }
-            (StreamId::Account(role, id), Wish::Account(command)) => {
-                let new = account::Account::new(*role, id.clone());
-                let known = truth.account(to).unwrap_or(&new);
-                let Decision { events, effects } = known.decide(command, &seen).map_err(|no| no.denial())?;
-                self.effects.extend(effects);
-                Ok(events.into_iter().map(Event::Account).collect())
-            }
-            (StreamId::Endpoint(id), Wish::Endpoint(command)) => {
-                let new = endpoint::Endpoint::new(*id);
-                let decided = truth.endpoint(*id).unwrap_or(&new).decide(command, &seen).map_err(|no| no.denial())?;
-                Ok(decided.events.into_iter().map(Event::Endpoint).collect())
-            }
-            (StreamId::Proxy, Wish::Proxy(command)) => {
-                let new = endpoint::Proxy::default();
-                let decided = truth.proxy().unwrap_or(&new).decide(command, &seen).map_err(|no| no.denial())?;
-                Ok(decided.events.into_iter().map(Event::Endpoint).collect())
-            }
-            (StreamId::Alerts, Wish::Alerts(command)) => {
-                let new = alert::Alerts::default();
-                let decided = truth.alerts().unwrap_or(&new).decide(command, &seen).map_err(|no| no.denial())?;
-                Ok(decided.events.into_iter().map(Event::Alert).collect())
-            }
-            (to, wish) => panic!("{wish:?} is not for {to}"),
-        }
+        let decided = truth.decide(to, &wish, truth.names().number(to), &seen)?;
+        self.effects.extend(decided.effects);
+        Ok(decided.events)
     }
 
     fn append(&mut self, to: &StreamId, events: Vec<Event>, from: Option<&Reaction>, owed: &mut VecDeque<Reaction>) {

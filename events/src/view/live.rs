@@ -483,7 +483,7 @@ mod tests {
         for it in truth.endpoints() {
             let seen = (it.kind(), it.health.status, it.health.since, it.latency, &it.models, it.revision);
             looks.insert(Thing::Endpoint(it.id), format!("{:?} {seen:?}", it.settings));
-            let more = (&it.inference, it.last_seen, &it.last_error, it.health.failures, it.told);
+            let more = (&it.inference, it.last_seen, &it.last_error, it.health.failures, &it.told);
             looks.insert(Thing::Counters(it.id), format!("{more:?}"));
         }
         for (_, it) in truth.accounts() {
