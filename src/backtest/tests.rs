@@ -1,6 +1,6 @@
 use super::*;
 use tidehelm_actors::paper::{Latency, MarketNo};
-use tidehelm_events::market::{Cash, Deal, DealKind, Price, Quote, Said, Size};
+use tidehelm_events::market::{Cash, Deal, DealKind, Heard, Price, Quote, Said, Size};
 use tidehelm_events::time::Timestamp;
 use tidehelm_events::trade::Side;
 
@@ -20,7 +20,7 @@ fn tape(rows: i64) -> Vec<Row> {
             Said::Quote(Quote { bid, bid_size: size(number), ask, ask_size: size(number + 2) })
         };
         let source_at = Timestamp(1_700_000_000_000_000 + number * 50_000);
-        Row { market: MarketNo(0), source_at, received_at: source_at + Span::millis(2), said }
+        Row { market: MarketNo(0), heard: Heard { said, source_at, received_at: source_at + Span::millis(2) } }
     };
     (0..rows).map(row).collect()
 }
@@ -139,4 +139,23 @@ fn the_page_stands_alone() {
     assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
     assert_eq!(page.matches("<table").count(), page.matches("</table>").count());
     assert!(!page.contains("NaN") && !page.contains("inf"));
+}
+
+#[test]
+fn a_maker_is_run_with_all_that_it_goes_by() {
+    let parameters = || Parameters {
+        base_half_spread_bps: tidehelm_events::market::Bps::ONE,
+        uses_mark_index: false,
+        uses_liquidations: false,
+        ..Parameters::default()
+    };
+    let run = || maker(asked(), market::Settings::default(), parameters(), &tape(20_000)).unwrap();
+    let report = run();
+    assert!(report.outcome.counts.accepted > 10, "{:?}", report.outcome.counts);
+    assert_eq!(report.asked.trader["maker"]["uses_mark_index"], serde_json::json!(false));
+    assert!(report.outcome.states.contains_key("NORMAL"), "{:?}", report.outcome.states);
+    assert_eq!(run(), report);
+    let bad = Parameters { levels: 0, ..parameters() };
+    let said = maker(asked(), market::Settings::default(), bad, &tape(10)).unwrap_err().to_string();
+    assert!(said.starts_with("the maker cannot be set up: `levels`: "), "{said}");
 }

@@ -247,7 +247,7 @@ impl<Id: Name + Display> Watch<Id> for Ledger {
         if self.markets.len() <= index {
             self.markets.resize_with(index + 1, Market::default);
         }
-        let quote = match &row.said {
+        let quote = match &row.heard.said {
             Said::Quote(quote) => Some(*quote),
             Said::BookWhole { .. } | Said::BookChanged { .. } => {
                 paper.market(row.market).and_then(|market| market.book().quote())

@@ -1,6 +1,6 @@
 use super::*;
 use proptest::prelude::*;
-use tidehelm_events::market::{Cash, Deal, DealKind, Instrument, Level, Price, Quote, Ratio, Said, Size};
+use tidehelm_events::market::{Cash, Deal, DealKind, Heard, Instrument, Level, Price, Quote, Ratio, Said, Size};
 use tidehelm_events::order::{Category, Liquidity, Terms};
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::trade::Side;
@@ -97,6 +97,7 @@ fn line(what: &What<u64>) -> String {
         What::AmendRejected { order, why } => format!("amend of {order} rejected {}", why.code()),
         What::Cancelled { order, leaves, why } => format!("cancelled {order} leaves {leaves} {}", why.code()),
         What::CancelRejected { order, why } => format!("cancel of {order} rejected {}", why.code()),
+        What::Listed { open } => format!("listed {open:?}"),
         What::AllCancelled { count } => format!("cancelled all {count}"),
         What::Armed { .. } => "armed".into(),
         What::Disarmed => "disarmed".into(),
@@ -634,7 +635,7 @@ impl Trader for Once {
     type Id = u64;
 
     fn heard(&mut self, row: &Row, desk: &mut Desk<'_, u64>) {
-        assert_eq!(row.received_at, desk.now);
+        assert_eq!(row.heard.received_at, desk.now);
         self.heard += 1;
         if self.heard == 2 {
             desk.ask(Request::Submit(market(1, Side::Buy, 1)));
@@ -667,8 +668,10 @@ impl Watch<u64> for Seen {
 
 #[test]
 fn a_trader_is_driven_over_a_tape_each_side_at_its_time() {
-    let row =
-        |at: i64, ask: i64| Row { market: M, source_at: ms(at), received_at: ms(at + 3), said: quote(99, 5, ask, 5) };
+    let row = |at: i64, ask: i64| Row {
+        market: M,
+        heard: Heard { source_at: ms(at), received_at: ms(at + 3), said: quote(99, 5, ask, 5) },
+    };
     let tape = [row(0, 101), row(10, 102), row(17, 103), row(19, 104), row(50, 105)];
     let latency = Latency::Constant { there: Span::millis(5), back: Span::millis(4) };
     let mut paper = Paper::new(Settings { latency, ..Settings::default() }, 1);

@@ -271,6 +271,10 @@ impl<Id: Name> Paper<Id> {
                 self.dead_man = None;
                 What::Disarmed
             }
+            Request::List => {
+                let open = self.markets.iter().flat_map(Market::open);
+                What::Listed { open: open.map(|order| order.order.clone()).collect() }
+            }
             Request::Look { order } => What::State { order: order.clone(), state: self.state(order) },
         })
     }
