@@ -147,6 +147,7 @@ fn a_maker_is_run_with_all_that_it_goes_by() {
         base_half_spread_bps: tidehelm_events::market::Bps::ONE,
         uses_mark_index: false,
         uses_liquidations: false,
+        defensive_imbalance: tidehelm_events::market::Ratio::whole(2),
         ..Parameters::default()
     };
     let run = || maker(asked(), market::Settings::default(), parameters(), &tape(20_000)).unwrap();
