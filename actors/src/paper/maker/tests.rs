@@ -25,6 +25,7 @@ fn parameters() -> Parameters {
         base_half_spread_bps: Bps(40_000_000),
         vol_spread_gain: Ratio::ZERO,
         tox_spread_gain: Ratio::ZERO,
+        defensive_imbalance: Ratio::whole(2),
         quote_size: Cash::whole(500),
         levels: 2,
         ..Parameters::default()
