@@ -72,8 +72,7 @@ fn ran(settings: Settings, seed: u64) -> Outcome {
     let (tape, mut making, mut paper) = (tape(seed, 20_000), making(parameters()), paper(settings, seed));
     let mut ledger = Ledger::new(Span::seconds(1));
     let driven = drive(&tape, &mut paper, &mut making, &mut ledger);
-    let outcome = ledger.close(&paper, &driven);
-    outcome
+    ledger.close(&paper, &driven)
 }
 
 #[test]
