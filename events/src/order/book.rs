@@ -61,6 +61,8 @@ pub struct Held {
     pub unowned: Size,
     pub inventories: BTreeMap<StrategyId, Holding>,
     pub price: Option<Price>,
+    /// When it last became another.
+    pub changed_at: Timestamp,
     /// What the venue said that differs.
     pub drift: Option<Drift>,
     /// When each strategy's last trade here ended.
@@ -260,7 +262,7 @@ impl Book {
             Side::Sell => amount - execution.fee,
         };
         let held = self.markets.entry(market.clone()).or_default();
-        (held.net, held.price) = (held.net + change, Some(execution.price));
+        (held.net, held.price, held.changed_at) = (held.net + change, Some(execution.price), at);
         match owner {
             Owner::Nobody => held.unowned = held.unowned + change,
             Owner::Inventory(strategy) => {
@@ -304,7 +306,7 @@ impl Book {
     /// What is held was set right.
     pub(super) fn adjust(&mut self, market: &MarketId, owner: &Owner, by: Size, at: Timestamp) {
         let held = self.markets.entry(market.clone()).or_default();
-        (held.net, held.drift) = (held.net + by, None);
+        (held.net, held.drift, held.changed_at) = (held.net + by, None, at);
         match owner {
             Owner::Nobody => held.unowned = held.unowned + by,
             Owner::Inventory(strategy) => {

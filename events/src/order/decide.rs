@@ -155,7 +155,7 @@ impl Venue {
     }
 
     /// Its quotes and entries go; what it holds stays, for the guardian.
-    fn orphan(&self, strategy: StrategyId, why: Orphaned, now: Timestamp) -> Vec<Event> {
+    pub(super) fn orphan(&self, strategy: StrategyId, why: Orphaned, now: Timestamp) -> Vec<Event> {
         if self.orphans.contains_key(&strategy) {
             return vec![];
         }

@@ -4,7 +4,7 @@
 use super::book::signed;
 use super::check::Around;
 use super::decide::is_quote;
-use super::event::{Event, Why};
+use super::event::{Event, Orphaned, StrategyAdopted, Why};
 use super::settings::millis;
 use super::state::{Order, Venue};
 use super::word::{ClientOrderId, Intent, Purpose, Terms, TradeId, Way};
@@ -14,6 +14,7 @@ use crate::strategy::guard::Degree;
 use crate::stream::{Seen, Stamp};
 use crate::time::Timestamp;
 use crate::trade::Side;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Names the guardian's own orders.
@@ -36,7 +37,7 @@ impl Venue {
     /// Looks at everything once. What goes out passes the same checks as any other exit.
     pub(super) fn watch(&self, around: &Around<'_>, seen: &Seen<'_>) -> Vec<Event> {
         let Some(settings) = &self.settings else { return vec![] };
-        let mut events = Vec::new();
+        let mut events = self.strangers(around, seen.now);
         let stopped = around.guard.stopped(seen.stopped.map(Degree::of_desk));
         let flattening = match self.risk.halted() {
             _ if stopped == Some(Degree::Flatten) => Some("flatten was asked"),
@@ -66,6 +67,20 @@ impl Venue {
             for event in then.submit(order, Box::new(intent), around, seen) {
                 then.evolve(&event, &at);
                 events.push(event);
+            }
+        }
+        events
+    }
+
+    /// What is held for a strategy that the guard does not know is an orphan, until it knows it again.
+    fn strangers(&self, around: &Around<'_>, now: Timestamp) -> Vec<Event> {
+        let known = |strategy: &StrategyId| around.guard.strategies.contains_key(strategy);
+        let holders: BTreeSet<_> = self.held().into_iter().map(|going| going.strategy).collect();
+        let strangers = holders.into_iter().filter(|strategy| !known(strategy));
+        let mut events: Vec<_> = strangers.flat_map(|strategy| self.orphan(strategy, Orphaned::Unknown, now)).collect();
+        for (strategy, orphan) in &self.orphans {
+            if orphan.why == Orphaned::Unknown && known(strategy) {
+                events.push(Event::StrategyAdopted(StrategyAdopted { strategy: strategy.clone() }));
             }
         }
         events

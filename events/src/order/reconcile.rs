@@ -6,9 +6,11 @@ use super::report::found;
 use super::settings::millis;
 use super::state::{FOREIGN_MAX, Venue};
 use super::word::Life;
-use crate::id::{Position, Version};
+use crate::id::{MarketId, Position, Version};
+use crate::market::Size;
 use crate::stream::Stamp;
 use crate::time::Timestamp;
+use crate::trade::Side;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The venue as it is after each of the events.
@@ -120,6 +122,15 @@ impl Work {
         }
     }
 
+    /// It became another since the venue was asked, or an order that works explains the difference: its fill is on its way here.
+    fn is_moving(&self, market: &MarketId, change: Size, asked_at: Timestamp) -> bool {
+        let side = if change.0 > 0 { Side::Buy } else { Side::Sell };
+        let working = |order: &&super::Order| order.intent.market == *market && order.terms.side == side;
+        let working = self.then.live.values().filter(working).fold(Size::ZERO, |sum, order| sum + order.remaining());
+        let changed = |held: &super::book::Held| held.changed_at >= asked_at && held.changed_at > Timestamp::ZERO;
+        self.then.book.markets.get(market).is_some_and(changed) || working >= change.abs()
+    }
+
     /// How many differ. The venue is believed when it says the same twice, and never where it says nothing: an empty answer may
     /// be one that failed.
     fn positions(&mut self, positions: Vec<ListedPosition>, asked_at: Timestamp) -> usize {
@@ -130,6 +141,10 @@ impl Work {
         for market in markets {
             let (ours, theirs) = (self.then.book.net(&market), theirs.get(&market).copied());
             if theirs == Some(ours) || market.venue != self.then.id {
+                continue;
+            }
+            if self.is_moving(&market, theirs.unwrap_or_default() - ours, asked_at) {
+                differences += 1;
                 continue;
             }
             let known = self.then.book.markets.get(&market).and_then(|held| held.drift);

@@ -213,7 +213,18 @@ fn of_venue(truth: &Truth, record: &Record, id: &VenueId, event: &order::Event) 
         Fact::OrderFilled(filled) => match &filled.order {
             Some(order) => {
                 let order::Execution { price, size, fee, .. } = filled.execution;
-                hears(order, News::Filled { price, size, fee })
+                let mut wanted = hears(order, News::Filled { price, size, fee });
+                // The last fill is the end of its order, too.
+                for (_, command) in over(truth, record, id, order) {
+                    match (wanted.first_mut().map(|(_, first)| first), command) {
+                        (
+                            Some(Command::Strategy(strategy::Command::Hear(heard))),
+                            Command::Strategy(strategy::Command::Hear(more)),
+                        ) => heard.extend(more),
+                        _ => break,
+                    }
+                }
+                wanted
             }
             None => Vec::new(),
         },
@@ -291,8 +302,8 @@ fn over(truth: &Truth, record: &Record, id: &VenueId, order: &ClientOrderId) -> 
 fn told(truth: &Truth, record: &Record, order: &ClientOrderId, trade: Option<TradeId>, news: News) -> Wanted {
     match (truth.strategy(&order.strategy).and_then(|strategy| strategy.shape.as_ref()), trade, &news) {
         (Some(Shape::Taker(_)), Some(trade), _) => {
-            let command = taker::Command::HearOrder { trade, order: order.clone(), news };
-            vec![(StreamId::Strategy(order.strategy.clone()), Command::Strategy(strategy::Command::Taker(command)))]
+            let heard = vec![taker::Command::HearOrder { trade, order: order.clone(), news }];
+            vec![(StreamId::Strategy(order.strategy.clone()), Command::Strategy(strategy::Command::Hear(heard)))]
         }
         (Some(Shape::Maker(_)), _, News::Filled { .. } | News::Over { .. }) => {
             vec![tick(truth, record, &order.strategy)]
@@ -334,3 +345,6 @@ fn bound_to(truth: &Truth, record: &Record, endpoint: EndpointId) -> Wanted {
     let bound = truth.strategies().filter(|strategy| strategy.endpoint == Some(endpoint));
     bound.map(|strategy| tick(truth, record, &strategy.id)).collect()
 }
+
+#[cfg(test)]
+mod tests;

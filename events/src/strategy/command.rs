@@ -10,6 +10,8 @@ use uuid::Uuid;
 pub enum Command {
     Maker(maker::Command),
     Taker(taker::Command),
+    /// What became of a taker's order, in the order in which it did.
+    Hear(Vec<taker::Command>),
     /// Something that it looks at changed, or time passed. Orders are named after the cause.
     Tick {
         cause: Uuid,

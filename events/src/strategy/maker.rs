@@ -9,6 +9,7 @@
 mod command;
 mod decide;
 mod event;
+pub mod gate;
 mod look;
 mod mode;
 mod model;

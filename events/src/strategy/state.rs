@@ -95,7 +95,7 @@ impl Strategy {
             Command::Restart { reason, by } => {
                 vec![Event::Restarted(Restarted { reason: reason.clone(), by: by.clone() })]
             }
-            Command::Maker(_) | Command::Taker(_) | Command::Tick { .. } => vec![],
+            Command::Maker(_) | Command::Taker(_) | Command::Hear(_) | Command::Tick { .. } => vec![],
         })
     }
 

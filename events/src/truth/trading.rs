@@ -5,7 +5,7 @@ use super::Truth;
 use crate::answer::Denial;
 use crate::event::Event;
 use crate::id::{MarketId, StrategyId, StreamId, VenueId};
-use crate::market::{Features, Instrument, Market, Phase, Tick, Timeframe};
+use crate::market::{Features, Instrument, Market, Phase};
 use crate::order::{self, Purpose, QuoteSeen, Venue};
 use crate::react::Effect;
 use crate::strategy::guard::{Conditions, Degree, Guard, Sight, Why, Wish};
@@ -55,6 +55,8 @@ impl Truth {
             (Command::Taker(command), None) => self.taker_decides(&Taker::new(id.clone()), command, seen),
             (Command::Maker(_), Some(Shape::Taker(_))) => Err(Refusal::ShapeDiffers(id.clone(), "taker").denial()),
             (Command::Taker(_), Some(Shape::Maker(_))) => Err(Refusal::ShapeDiffers(id.clone(), "maker").denial()),
+            (Command::Hear(heard), Some(Shape::Taker(taker))) => self.taker_hears(taker, heard, seen),
+            (Command::Hear(_), _) => Ok(Decision::nothing()),
             (Command::Tick { .. }, _) if strategy.failed.is_some() => Ok(Decision::nothing()),
             (Command::Tick { .. }, Some(Shape::Maker(maker))) => Ok(self.maker_ticks(strategy, maker, seen)),
             (Command::Tick { cause }, Some(Shape::Taker(taker))) => self.taker_ticks(taker, *cause, seen),
@@ -159,6 +161,23 @@ impl Truth {
         decided.map(|decision| decision.map(Event::Taker)).map_err(|refusal| refusal.denial())
     }
 
+    /// One after the other, each on what the one before made of it.
+    fn taker_hears(&self, taker: &Taker, heard: &[taker::Command], seen: &Seen<'_>) -> Result<Decision<Event>, Denial> {
+        let at = self.stamp_now(seen.now);
+        let mut then = taker.clone();
+        let mut events = Vec::new();
+        for command in heard {
+            let decided = self.taker_decides(&then, command, seen)?;
+            for event in decided.events {
+                if let Event::Taker(event) = &event {
+                    then.evolve(event, &at);
+                }
+                events.push(event);
+            }
+        }
+        Ok(Decision::from(events))
+    }
+
     /// Both legs, ENTRY first. Each sees what the other did.
     fn taker_ticks(&self, taker: &Taker, cause: Uuid, seen: &Seen<'_>) -> Result<Decision<Event>, Denial> {
         let at = self.stamp_now(seen.now);
@@ -197,18 +216,17 @@ impl Truth {
             Some(market) => self.whys(&taker.id, wish, venue, market, seen).is_empty(),
             None => false,
         };
-        let ticks: &[Tick] = listened.map_or(&[], |listened| listened.ticks());
-        let bars =
-            Timeframe::ALL.map(|timeframe| listened.map_or(&[][..], |listened| listened.bars(timeframe).finals()));
-        with(&taker::Around {
+        let allowed = Allowed { entry: allows(Wish::Entry), exit: allows(Wish::Exit) };
+        let around = listened.and_then(|listened| taker::Around::of(listened, seen.now, cause, allowed));
+        with(&around.unwrap_or(taker::Around {
             cause,
-            instrument: instrument(listened),
-            ticks,
-            bars,
-            quote_age: listened.and_then(|listened| listened.freshness(seen.now).quote),
-            is_warm: listened.is_some_and(|listened| listened.phase == Phase::Warm),
-            allowed: Allowed { entry: allows(Wish::Entry), exit: allows(Wish::Exit) },
-        })
+            instrument: &PLAIN,
+            ticks: &[],
+            bars: [&[]; 5],
+            quote_age: None,
+            is_warm: false,
+            allowed,
+        }))
     }
 }
 

@@ -218,6 +218,19 @@ fn close_only_cancels_what_could_grow_and_nothing_else() {
 }
 
 #[test]
+fn what_a_stranger_holds_is_an_orphan_until_the_guard_knows_it_again() {
+    let mut case = Case::new();
+    case.enters("0.5");
+    case.guards(guard::Command::Withdraw { strategy: strategy(TAKER) });
+    assert_eq!(case.does(Command::Watch), ["strategy_orphaned"]);
+    assert_eq!(case.does(Command::Watch), Vec::<&str>::new());
+    let (strategy, flags) = (strategy(TAKER), guard::Flags::ON);
+    case.guards(guard::Command::Enroll { strategy, flags, by: Principal::Operator });
+    assert_eq!(case.does(Command::Watch), ["strategy_adopted"]);
+    case.sends(quoted(Side::Buy, "0.1", "99.5"));
+}
+
+#[test]
 fn who_is_unbound_leaves_an_orphan_and_finds_it_again() {
     let mut case = Case::new();
     let quote = case.sends(quoted(Side::Buy, "0.5", "99.5"));

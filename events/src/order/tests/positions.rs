@@ -57,6 +57,37 @@ fn the_venue_is_believed_when_it_says_the_same_twice() {
 }
 
 #[test]
+fn a_fill_that_is_on_its_way_is_no_difference_yet() {
+    let mut case = Case::new();
+    let order = case.sends(quoted(Side::Buy, "0.5", "99.5"));
+    case.accepts(&order);
+    case.passes(1_000);
+    // The venue has it already, and we have not heard of it.
+    let listed = |case: &mut Case, size: &str| {
+        let positions = Some(vec![ListedPosition { market: market(BTC), size: units(size) }]);
+        let listing = Listing { asked_at: case.now, orders: None, positions, fills: vec![] };
+        case.does(Command::Reconcile(Box::new(listing)))
+    };
+    assert!(listed(&mut case, "0.3").is_empty());
+    assert_eq!(view(&case, MAKER), PositionView::Fresh(Size::ZERO));
+    assert_eq!(listed(&mut case, "0.6"), ["position_differs"], "more than it explains");
+    // We have heard of it, and the venue was asked before.
+    case.passes(1_000);
+    let asked_at = case.now;
+    case.fills(&order, "t", Side::Buy, "0.3", "99.5");
+    let positions = Some(vec![ListedPosition { market: market(BTC), size: Size::ZERO }]);
+    let before = Listing { asked_at, orders: None, positions, fills: vec![] };
+    assert!(case.does(Command::Reconcile(Box::new(before))).is_empty());
+    case.passes(1);
+    assert_eq!(listed(&mut case, "0.3"), ["positions_confirmed"]);
+    // What lasts is stale in time.
+    case.passes(29_000);
+    assert!(listed(&mut case, "0.4").is_empty());
+    case.passes(1_001);
+    assert_eq!(view(&case, MAKER), PositionView::Stale(units("0.3")));
+}
+
+#[test]
 fn what_nobody_ordered_is_nobodys_and_is_seen() {
     let mut case = Case::new();
     let execution = execution("by hand", Side::Buy, "0.4", "100");

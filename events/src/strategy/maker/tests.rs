@@ -1,6 +1,8 @@
 //! Makers from the outside: what they see, and what they make of it.
 
 mod any_venue;
+mod gate;
+mod markets;
 mod modes;
 mod parameters;
 mod plans;

@@ -9,7 +9,7 @@ use super::state::Taker;
 use super::trade::Trade;
 use super::view::View;
 use crate::id::{MarketId, Principal};
-use crate::market::{Bar, Instrument, Size, Tick};
+use crate::market::{Bar, Instrument, Market, Phase, Size, Tick, Timeframe};
 use crate::order::{ClientOrderId, TradeId};
 use crate::reason::Reason;
 use crate::stream::{Decision, Seen, Stamp};
@@ -33,6 +33,23 @@ pub struct Around<'a> {
     pub quote_age: Option<Span>,
     pub is_warm: bool,
     pub allowed: Allowed,
+}
+
+impl<'a> Around<'a> {
+    /// What a market shows now. None of one that nobody listens to.
+    pub fn of(market: &'a Market, now: Timestamp, cause: Uuid, allowed: Allowed) -> Option<Self> {
+        let settings = market.settings.as_deref()?;
+        Some(Around {
+            cause,
+            instrument: &settings.instrument,
+            ticks: market.ticks(),
+            bars: Timeframe::ALL.map(|timeframe| market.bars(timeframe).finals()),
+            quote_age: market.freshness(now).quote,
+            // One that fell silent was warm; the age of its quote says the rest.
+            is_warm: matches!(market.phase, Phase::Warm | Phase::Stale),
+            allowed,
+        })
+    }
 }
 
 /// What the guard allows. Protective exits are always allowed.

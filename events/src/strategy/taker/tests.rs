@@ -4,6 +4,7 @@ mod any_market;
 mod exits;
 mod families;
 mod hosting;
+mod on_a_market;
 mod orders;
 mod params;
 
@@ -70,6 +71,7 @@ struct Case {
     is_warm: bool,
     /// None: as old as the last tick is.
     quote_age: Option<Span>,
+    restarts: bool,
 }
 
 impl Case {
@@ -84,6 +86,7 @@ impl Case {
             allowed: Allowed { entry: true, exit: true },
             is_warm: true,
             quote_age: None,
+            restarts: true,
         }
     }
 
@@ -101,6 +104,25 @@ impl Case {
     }
 
     fn tries(&mut self, command: Command) -> Result<Vec<Event>, Refusal> {
+        let mut bars: [&[Bar]; 5] = [&[]; 5];
+        bars[0] = &self.bars;
+        let around = Around {
+            cause: Uuid::from_u128(7),
+            instrument: &self.instrument,
+            ticks: &self.ticks,
+            bars,
+            quote_age: self.quote_age.or(self.ticks.last().map(|tick| self.now.since(tick.at))),
+            is_warm: self.is_warm,
+            allowed: self.allowed,
+        };
+        let events = self.decides(command, &around)?;
+        for event in &events {
+            self.hears(event);
+        }
+        Ok(events)
+    }
+
+    fn decides(&self, command: Command, around: &Around<'_>) -> Result<Vec<Event>, Refusal> {
         let (desk, copy_defaults, endpoints) = (Default::default(), Default::default(), Default::default());
         let now = self.now;
         let seen = Seen {
@@ -114,25 +136,11 @@ impl Case {
             stopped: None,
             endpoints: &endpoints,
         };
-        let mut bars: [&[Bar]; 5] = [&[]; 5];
-        bars[0] = &self.bars;
-        let around = Around {
-            cause: Uuid::from_u128(7),
-            instrument: &self.instrument,
-            ticks: &self.ticks,
-            bars,
-            quote_age: self.quote_age.or(self.ticks.last().map(|tick| now.since(tick.at))),
-            is_warm: self.is_warm,
-            allowed: self.allowed,
-        };
         let before = self.taker.clone();
-        let decided = self.taker.decide(command, &seen, &around);
+        let decided = self.taker.decide(command, &seen, around);
         assert_eq!(self.taker, before, "a decision changed something");
         let decided = decided?;
         assert_eq!(decided.effects, []);
-        for event in &decided.events {
-            self.hears(event);
-        }
         Ok(decided.events)
     }
 
@@ -146,6 +154,9 @@ impl Case {
         let read = Event::decode(kind.number, kind.schema, &bytes).unwrap().unwrap();
         assert_eq!((&read, Event::from_json(kind.name, &event.to_json()).unwrap().unwrap()), (event, read.clone()));
         self.taker.evolve(&read, &Stamp { position, version, received_at: self.now, recorded_at: self.now });
+        if !self.restarts {
+            return;
+        }
         let mut bytes = Vec::new();
         codec::write(&self.taker, &mut bytes);
         let restored: Taker = codec::read(&bytes).unwrap();
