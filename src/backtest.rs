@@ -1,7 +1,7 @@
 //! A trader on a tape: the run, who it was, and the report.
 //!
 //! The run itself is pure (`tidehelm_actors::paper`): the same tape, settings and seed give the same report on every machine, byte for
-//! for byte, and its identity says which run it was.
+//! byte, and its identity says which run it was.
 
 pub mod diff;
 pub mod html;
@@ -10,12 +10,15 @@ pub mod sheet;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use tidehelm_actors::paper::{
-    Ledger, MODEL_VERSION, Name, Outcome, Paper, Quoter, Row, Settings, Trader, drive, quoter::Outside,
+    Ledger, MODEL_VERSION, Making, MarketNo, Name, Outcome, Outside, Paper, Quoter, Row, Settings, Trader, drive,
+    maker::MakingError,
 };
 use tidehelm_events::codec;
 use tidehelm_events::commit::Hash;
-use tidehelm_events::id::MarketId;
-use tidehelm_events::market::Instrument;
+use tidehelm_events::id::{MarketId, StrategyId};
+use tidehelm_events::market::{self, Instrument};
+use tidehelm_events::reason::Reason as Text;
+use tidehelm_events::strategy::maker::Parameters;
 use tidehelm_events::time::Span;
 
 /// What is to be run, but for the tape.
@@ -65,6 +68,12 @@ pub enum BacktestError {
     Unsorted { row: usize },
     #[error("the tape is empty")]
     Empty,
+    #[error("no market is listed for the maker")]
+    NoMarket,
+    #[error("the maker cannot be set up: {0}")]
+    Maker(#[from] MakingError),
+    #[error("the maker cannot be named: {0}")]
+    Name(String),
     #[error("cannot write the report: {0}")]
     Write(#[from] std::io::Error),
     #[error("cannot write the report: {0}")]
@@ -76,6 +85,24 @@ pub fn outside(asked: Asked, outside: Outside, tape: &[Row]) -> Result<Report, B
     let listed = asked.markets.get(outside.market.index());
     let instrument = listed.map_or_else(Instrument::plain, |listed| listed.instrument.clone());
     run(asked, tape, &mut Quoter::new(outside, &instrument))
+}
+
+/// A maker of the desk on a tape, in the first of the listed markets, with the desk's own fold of the market. The guard and the
+/// order gateway's checks are not in between.
+pub fn maker(
+    asked: Asked,
+    settings: market::Settings,
+    parameters: Parameters,
+    tape: &[Row],
+) -> Result<Report, BacktestError> {
+    let listed = asked.markets.first().ok_or(BacktestError::NoMarket)?;
+    let strategy = StrategyId::new("backtest").map_err(|error| BacktestError::Name(error.to_string()))?;
+    let comment = Text::new("a run on a tape").map_err(|error| BacktestError::Name(error.to_string()))?;
+    let settings = market::Settings { instrument: listed.instrument.clone(), ..settings };
+    let no = MarketNo(0);
+    let mut making = Making::new(no, listed.market.clone(), strategy, settings.clone(), parameters.clone(), comment)?;
+    let trader = serde_json::json!({"maker": parameters, "market": settings});
+    run(Asked { trader, ..asked }, tape, &mut making)
 }
 
 /// Runs the trader over the tape from its beginning to its end.
@@ -97,15 +124,15 @@ where
 
 /// Nothing is run that could not be believed.
 fn check(tape: &[Row], listed: usize) -> Result<(), BacktestError> {
-    let mut last = tape.first().ok_or(BacktestError::Empty)?.received_at;
+    let mut last = tape.first().ok_or(BacktestError::Empty)?.heard.received_at;
     for (row, line) in tape.iter().enumerate() {
         if line.market.index() >= listed {
             return Err(BacktestError::MarketUnlisted { row, market: line.market.0, listed });
         }
-        if line.received_at < last {
+        if line.heard.received_at < last {
             return Err(BacktestError::Unsorted { row });
         }
-        last = line.received_at;
+        last = line.heard.received_at;
     }
     Ok(())
 }

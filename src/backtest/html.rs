@@ -11,6 +11,8 @@ use tidehelm_events::time::{Span, Timestamp};
 const WORST: usize = 5;
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 220.0;
+/// Room for the labels, left of the line.
+const GUTTER: f64 = 80.0;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1b2430;--soft:#5b6675;--line:#d6dce4;--back:#fff;--one:#0b6bcb;--two:#b4540a}\
@@ -96,7 +98,7 @@ fn states(page: &mut String, report: &Report) {
         let (name, time) = (escaped(state), span(*time));
         put(page, format_args!("<tr><td>{name}</td><td>{time}</td><td>{}.{} %</td></tr>", share / 10, share % 10));
     }
-    put(page, format_args!("</table><p>{} changes of state.</p>", report.outcome.changes.len()));
+    put(page, format_args!("</table><p>Changes of state: {}</p>", report.outcome.changes.len()));
 }
 
 fn worst(page: &mut String, report: &Report) {
@@ -142,7 +144,7 @@ fn chart(page: &mut String, title: &str, points: &[Point], class: &str, value: i
     let (Some(first), Some(last), true) = (values.first(), values.last(), low <= high) else { return };
     let across = ((last.0 - first.0) as f64).max(1.0);
     let up = if high > low { high - low } else { 1.0 };
-    let x = |at: i64| (at - first.0) as f64 / across * WIDTH;
+    let x = |at: i64| GUTTER + (at - first.0) as f64 / across * (WIDTH - GUTTER);
     let y = |value: f64| HEIGHT - (value - low) / up * (HEIGHT - 20.0) - 10.0;
     let mut path = String::new();
     let mut pen = 'M';
@@ -160,11 +162,14 @@ fn chart(page: &mut String, title: &str, points: &[Point], class: &str, value: i
         format_args!("<h2>{title}</h2><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">"),
     );
     if low < 0.0 && high > 0.0 {
-        put(page, format_args!("<line class=\"axis\" x1=\"0\" x2=\"{WIDTH}\" y1=\"{0:.1}\" y2=\"{0:.1}\"/>", y(0.0)));
+        put(
+            page,
+            format_args!("<line class=\"axis\" x1=\"{GUTTER}\" x2=\"{WIDTH}\" y1=\"{0:.1}\" y2=\"{0:.1}\"/>", y(0.0)),
+        );
     }
     put(page, format_args!("<path class=\"curve {class}\" d=\"{path}\"/>"));
-    put(page, format_args!("<text class=\"label\" x=\"4\" y=\"14\">{high:.2}</text>"));
-    put(page, format_args!("<text class=\"label\" x=\"4\" y=\"{}\">{low:.2}</text></svg>", HEIGHT - 2.0));
+    put(page, format_args!("<text class=\"label\" x=\"0\" y=\"14\">{high:.2}</text>"));
+    put(page, format_args!("<text class=\"label\" x=\"0\" y=\"{}\">{low:.2}</text></svg>", HEIGHT - 6.0));
 }
 
 fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
@@ -191,6 +196,7 @@ fn span(span: Span) -> String {
     let seconds = span.0 / 1_000_000;
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, 0) => format!("{minutes} min"),
         (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
         (hours, minutes, _) => format!("{hours} h {minutes} min"),
     }

@@ -1,6 +1,6 @@
 use super::*;
 use tidehelm_actors::paper::{Latency, MarketNo};
-use tidehelm_events::market::{Cash, Deal, DealKind, Price, Quote, Said, Size};
+use tidehelm_events::market::{Cash, Deal, DealKind, Heard, Price, Quote, Said, Size};
 use tidehelm_events::time::Timestamp;
 use tidehelm_events::trade::Side;
 
@@ -20,7 +20,7 @@ fn tape(rows: i64) -> Vec<Row> {
             Said::Quote(Quote { bid, bid_size: size(number), ask, ask_size: size(number + 2) })
         };
         let source_at = Timestamp(1_700_000_000_000_000 + number * 50_000);
-        Row { market: MarketNo(0), source_at, received_at: source_at + Span::millis(2), said }
+        Row { market: MarketNo(0), heard: Heard { said, source_at, received_at: source_at + Span::millis(2) } }
     };
     (0..rows).map(row).collect()
 }
@@ -50,7 +50,8 @@ fn ran() -> Report {
 
 #[test]
 fn the_same_run_is_the_same_report() {
-    let (one, other) = (ran(), ran());
+    let beside = std::thread::spawn(ran);
+    let (one, other) = (ran(), beside.join().unwrap());
     assert!(one.outcome.counts.fills > 100, "{:?}", one.outcome.counts);
     assert_eq!(serde_json::to_string(&one).unwrap(), serde_json::to_string(&other).unwrap());
     assert!(diff::diff(&one, &other).is_empty());
@@ -79,7 +80,7 @@ fn the_parts_of_the_profit_are_the_profit() {
 fn what_differs_is_said_by_its_name() {
     let one = ran();
     let venue = Settings {
-        latency: Latency::Constant { there: Span::millis(40), back: Span::millis(10) },
+        latency: Latency::Constant { there: Span::millis(400), back: Span::millis(10) },
         ..Settings::default()
     };
     let other = outside(Asked { venue, ..asked() }, joining(), &tape(20_000)).unwrap();
@@ -138,4 +139,24 @@ fn the_page_stands_alone() {
     assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
     assert_eq!(page.matches("<table").count(), page.matches("</table>").count());
     assert!(!page.contains("NaN") && !page.contains("inf"));
+}
+
+#[test]
+fn a_maker_is_run_with_all_that_it_goes_by() {
+    let parameters = || Parameters {
+        base_half_spread_bps: tidehelm_events::market::Bps::ONE,
+        uses_mark_index: false,
+        uses_liquidations: false,
+        defensive_imbalance: tidehelm_events::market::Ratio::whole(2),
+        ..Parameters::default()
+    };
+    let run = || maker(asked(), market::Settings::default(), parameters(), &tape(20_000)).unwrap();
+    let report = run();
+    assert!(report.outcome.counts.accepted > 10, "{:?}", report.outcome.counts);
+    assert_eq!(report.asked.trader["maker"]["uses_mark_index"], serde_json::json!(false));
+    assert!(report.outcome.states.contains_key("NORMAL"), "{:?}", report.outcome.states);
+    assert_eq!(run(), report);
+    let bad = Parameters { levels: 0, ..parameters() };
+    let said = maker(asked(), market::Settings::default(), bad, &tape(10)).unwrap_err().to_string();
+    assert!(said.starts_with("the maker cannot be set up: `levels`: "), "{said}");
 }

@@ -6,16 +6,14 @@
 use super::venue::Paper;
 use super::word::{Fill, MarketNo, Name, Report, Request};
 use serde::{Deserialize, Serialize};
-use tidehelm_events::market::Said;
+use tidehelm_events::market::Heard;
 use tidehelm_events::time::Timestamp;
 
 /// One line of a tape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     pub market: MarketNo,
-    pub source_at: Timestamp,
-    pub received_at: Timestamp,
-    pub said: Said,
+    pub heard: Heard,
 }
 
 /// What trades: live behind the desk's streams, here alone with a tape.
@@ -86,8 +84,8 @@ pub fn drive<T: Trader, W: Watch<T::Id>>(
     let (mut venue_clock, mut desk_clock) = (Timestamp(i64::MIN), Timestamp(i64::MIN));
     let mut state = "";
     while at_venue < tape.len() || at_desk < tape.len() {
-        let desk_row = tape.get(at_desk).map_or(NEVER, |row| row.received_at.max(desk_clock));
-        let venue_row = tape.get(at_venue).map_or(NEVER, |row| row.source_at.max(venue_clock));
+        let desk_row = tape.get(at_desk).map_or(NEVER, |row| row.heard.received_at.max(desk_clock));
+        let venue_row = tape.get(at_venue).map_or(NEVER, |row| row.heard.source_at.max(venue_clock));
         let report = paper.next_report_at().unwrap_or(NEVER);
         let arrival = paper.next_at().unwrap_or(NEVER);
         let woken = wake_at.unwrap_or(NEVER);
@@ -121,7 +119,7 @@ pub fn drive<T: Trader, W: Watch<T::Id>>(
             driven.rows += 1;
             driven.began_at.get_or_insert(venue_row);
             driven.ended_at = Some(venue_row);
-            paper.heard(row.market, &row.said, venue_row, row.received_at);
+            paper.heard(row.market, &row.heard.said, venue_row, row.heard.received_at);
             watch.moved(row, venue_row, paper);
         } else {
             venue_clock = venue_clock.max(arrival);

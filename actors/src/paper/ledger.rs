@@ -5,7 +5,7 @@ use super::matching::Holding;
 use super::venue::{Counts, Paper};
 use super::word::{Fill, MarketNo, Name, Report};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use tidehelm_events::market::{Bps, Cash, Price, Said, Size};
 use tidehelm_events::order::Liquidity;
@@ -139,8 +139,9 @@ pub struct Markout {
 #[derive(Default)]
 struct Market {
     before: Option<(Timestamp, Price)>,
-    /// Fills that wait for a quote at each horizon, oldest first.
-    waiting: [VecDeque<usize>; HORIZONS.len()],
+    /// Which fills are its own, in their order, and from which on each horizon waits for a quote.
+    own: Vec<usize>,
+    next: [usize; HORIZONS.len()],
     due_at: Option<Timestamp>,
 }
 
@@ -246,7 +247,7 @@ impl<Id: Name + Display> Watch<Id> for Ledger {
         if self.markets.len() <= index {
             self.markets.resize_with(index + 1, Market::default);
         }
-        let quote = match &row.said {
+        let quote = match &row.heard.said {
             Said::Quote(quote) => Some(*quote),
             Said::BookWhole { .. } | Said::BookChanged { .. } => {
                 paper.market(row.market).and_then(|market| market.book().quote())
@@ -282,7 +283,7 @@ impl<Id: Name + Display> Watch<Id> for Ledger {
             mids: [None; HORIZONS.len()],
         });
         if let Some(market) = self.markets.get_mut(fill.market.index()) {
-            market.waiting.iter_mut().for_each(|waiting| waiting.push_back(index));
+            market.own.push(index);
             market.due_at = Some(market.due_at.map_or(fill.at, |due_at| due_at.min(fill.at)));
         }
     }
@@ -318,13 +319,13 @@ impl Market {
     fn look(&mut self, until: Timestamp, now: Option<(Timestamp, Price)>, fills: &mut [Filled]) {
         self.due_at = None;
         for (horizon, (after, tolerance)) in HORIZONS.into_iter().enumerate() {
-            while let Some(index) = self.waiting[horizon].front().copied() {
+            while let Some(index) = self.own.get(self.next[horizon]).copied() {
                 let target = fills[index].at + after;
                 if target > until {
                     self.due_at = Some(self.due_at.map_or(target, |due_at| due_at.min(target)));
                     break;
                 }
-                self.waiting[horizon].pop_front();
+                self.next[horizon] += 1;
                 let distance = |known: &(Timestamp, Price)| known.0.since(target).0.saturating_abs();
                 let nearest = [self.before, now].into_iter().flatten().min_by_key(distance);
                 fills[index].mids[horizon] = nearest.filter(|near| distance(near) <= tolerance.0).map(|near| near.1);

@@ -86,7 +86,7 @@ impl Trader for Quoter {
         if row.market != self.settings.market {
             return;
         }
-        if let Said::Quote(quote) = &row.said
+        if let Said::Quote(quote) = &row.heard.said
             && quote.is_valid()
         {
             self.best = Some(*quote);

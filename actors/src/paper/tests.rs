@@ -1,6 +1,6 @@
 use super::*;
 use proptest::prelude::*;
-use tidehelm_events::market::{Cash, Deal, DealKind, Instrument, Level, Price, Quote, Ratio, Said, Size};
+use tidehelm_events::market::{Cash, Deal, DealKind, Heard, Instrument, Level, Price, Quote, Ratio, Said, Size};
 use tidehelm_events::order::{Category, Liquidity, Terms};
 use tidehelm_events::time::{Span, Timestamp};
 use tidehelm_events::trade::Side;
@@ -93,10 +93,11 @@ fn line(what: &What<u64>) -> String {
             let liquidity = if fill.liquidity == Liquidity::Maker { "made" } else { "took" };
             format!("{liquidity} {} {}@{} leaves {}", fill.order, fill.size, fill.price, fill.leaves)
         }
-        What::Amended { order, price, leaves } => format!("amended {order} {leaves}@{price}"),
+        What::Amended { order, price, size, leaves } => format!("amended {order} {leaves} of {size}@{price}"),
         What::AmendRejected { order, why } => format!("amend of {order} rejected {}", why.code()),
         What::Cancelled { order, leaves, why } => format!("cancelled {order} leaves {leaves} {}", why.code()),
         What::CancelRejected { order, why } => format!("cancel of {order} rejected {}", why.code()),
+        What::Listed { open } => format!("listed {open:?}"),
         What::AllCancelled { count } => format!("cancelled all {count}"),
         What::Armed { .. } => "armed".into(),
         What::Disarmed => "disarmed".into(),
@@ -267,11 +268,11 @@ fn an_amended_order_keeps_its_place_if_it_gives_nothing_up() {
     table.submit(limit(1, Side::Buy, 4, 99));
     table.market(deal(Some(Side::Sell), 99, 6));
     assert_eq!(table.ask(amend(99, 1)), ["amend of 1 rejected SIZE_NOT_POSITIVE"], "one is filled");
-    assert_eq!(table.ask(amend(99, 3)), ["amended 1 2@99"]);
+    assert_eq!(table.ask(amend(99, 3)), ["amended 1 2 of 3@99"]);
     assert_eq!(table.market(deal(Some(Side::Sell), 99, 1)), ["made 1 1@99 leaves 1"], "still at the front");
-    assert_eq!(table.ask(amend(99, 5)), ["amended 1 3@99"]);
+    assert_eq!(table.ask(amend(99, 5)), ["amended 1 3 of 5@99"]);
     assert_eq!(table.market(deal(Some(Side::Sell), 99, 5)), [""; 0], "it grew: behind the five");
-    assert_eq!(table.ask(amend(101, 5)), ["amended 1 0@101", "took 1 3@101 leaves 0"]);
+    assert_eq!(table.ask(amend(101, 5)), ["amended 1 0 of 5@101", "took 1 3@101 leaves 0"]);
     assert_eq!(table.ask(amend(98, 5)), ["amend of 1 rejected ORDER_OVER"]);
     table.submit(post(2, Side::Buy, 4, 99));
     let taking = Request::Amend { order: 2, price: Price::whole(101), size: Size::whole(4) };
@@ -634,7 +635,7 @@ impl Trader for Once {
     type Id = u64;
 
     fn heard(&mut self, row: &Row, desk: &mut Desk<'_, u64>) {
-        assert_eq!(row.received_at, desk.now);
+        assert_eq!(row.heard.received_at, desk.now);
         self.heard += 1;
         if self.heard == 2 {
             desk.ask(Request::Submit(market(1, Side::Buy, 1)));
@@ -667,8 +668,10 @@ impl Watch<u64> for Seen {
 
 #[test]
 fn a_trader_is_driven_over_a_tape_each_side_at_its_time() {
-    let row =
-        |at: i64, ask: i64| Row { market: M, source_at: ms(at), received_at: ms(at + 3), said: quote(99, 5, ask, 5) };
+    let row = |at: i64, ask: i64| Row {
+        market: M,
+        heard: Heard { source_at: ms(at), received_at: ms(at + 3), said: quote(99, 5, ask, 5) },
+    };
     let tape = [row(0, 101), row(10, 102), row(17, 103), row(19, 104), row(50, 105)];
     let latency = Latency::Constant { there: Span::millis(5), back: Span::millis(4) };
     let mut paper = Paper::new(Settings { latency, ..Settings::default() }, 1);

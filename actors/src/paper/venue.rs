@@ -248,7 +248,7 @@ impl<Id: Name> Paper<Id> {
                 }
             },
             Request::Amend { order, price, size } => match self.amend(order, *price, *size, at) {
-                Ok((price, leaves)) => What::Amended { order: order.clone(), price, leaves },
+                Ok((price, leaves)) => What::Amended { order: order.clone(), price, size: *size, leaves },
                 Err(why) => What::AmendRejected { order: order.clone(), why },
             },
             Request::Cancel { order } => match self.cancel(order, at) {
@@ -270,6 +270,10 @@ impl<Id: Name> Paper<Id> {
             Request::Disarm => {
                 self.dead_man = None;
                 What::Disarmed
+            }
+            Request::List => {
+                let open = self.markets.iter().flat_map(Market::open);
+                What::Listed { open: open.map(|order| order.order.clone()).collect() }
             }
             Request::Look { order } => What::State { order: order.clone(), state: self.state(order) },
         })

@@ -46,6 +46,8 @@ pub enum Request<Id> {
     Look {
         order: Id,
     },
+    /// Which orders are open.
+    List,
 }
 
 /// An order as it is sent.
@@ -67,6 +69,7 @@ pub enum Asked {
     Arm,
     Disarm,
     Look,
+    List,
 }
 
 impl<Id> Request<Id> {
@@ -79,6 +82,7 @@ impl<Id> Request<Id> {
             Request::Arm { .. } => Asked::Arm,
             Request::Disarm => Asked::Disarm,
             Request::Look { .. } => Asked::Look,
+            Request::List => Asked::List,
         }
     }
     /// The order that it is about, where it is about one.
@@ -86,7 +90,7 @@ impl<Id> Request<Id> {
         match self {
             Request::Submit(ticket) => Some(&ticket.order),
             Request::Amend { order, .. } | Request::Cancel { order } | Request::Look { order } => Some(order),
-            Request::CancelAll { .. } | Request::Arm { .. } | Request::Disarm => None,
+            Request::CancelAll { .. } | Request::Arm { .. } | Request::Disarm | Request::List => None,
         }
     }
 }
@@ -111,6 +115,8 @@ pub enum What<Id> {
     Amended {
         order: Id,
         price: Price,
+        /// The whole order's.
+        size: Size,
         leaves: Size,
     },
     AmendRejected {
@@ -139,6 +145,10 @@ pub enum What<Id> {
     State {
         order: Id,
         state: State,
+    },
+    /// All of them.
+    Listed {
+        open: Vec<Id>,
     },
     /// No reply came in time. What was asked may have been done or not.
     TimedOut {
@@ -198,8 +208,7 @@ pub enum State {
         filled: Size,
         why: Ended,
     },
-    Rejected(Rejection),
-    /// Never heard of it, or so long ago that it is forgotten.
+    /// Never taken, or over so long ago that it is forgotten.
     Unheard,
 }
 

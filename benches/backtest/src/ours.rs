@@ -3,10 +3,13 @@
 use crate::tape::{LOT, TICK, Tape};
 use crate::{Filled, LATENCY, LOTS, Model, Run};
 use tidehelm_actors::paper::{
-    self, Desk, Fill, Fills, Latency, Ledger, MarketNo, Outside, Paper, Queue, Quoter, Report, Row, Settings, Trader,
-    Unseen, Watch, drive,
+    self, Desk, Fill, Fills, Latency, Ledger, Making, MarketNo, Outside, Paper, Queue, Quoter, Report, Row, Settings,
+    Trader, Unseen, Watch, drive,
 };
-use tidehelm_events::market::{Instrument, Price, Size};
+use tidehelm_events::id::StrategyId;
+use tidehelm_events::market::{self, Bps, Cash, Instrument, Price, Ratio, Size};
+use tidehelm_events::reason::Reason;
+use tidehelm_events::strategy::maker::Parameters;
 use tidehelm_events::time::Span;
 use tidehelm_events::trade::Side;
 
@@ -15,6 +18,12 @@ fn instrument() -> Instrument {
 }
 
 fn venue(model: Model) -> Paper<u64> {
+    let mut paper = Paper::new(settings_of(model), 1);
+    paper.open_market(instrument());
+    paper
+}
+
+fn settings_of(model: Model) -> Settings {
     let (queue, fills) = match model {
         Model::Shared => (Queue::RiskAverse, Fills::Whole),
         Model::Parts => (Queue::RiskAverse, Fills::Partial),
@@ -22,9 +31,7 @@ fn venue(model: Model) -> Paper<u64> {
     };
     let model = paper::Model { queue, fills, unseen: Unseen::Empty };
     let latency = Latency::Constant { there: Span(LATENCY.0), back: Span(LATENCY.1) };
-    let mut paper = Paper::new(Settings { model, latency, ..Settings::default() }, 1);
-    paper.open_market(instrument());
-    paper
+    Settings { model, latency, ..Settings::default() }
 }
 
 fn quoter(hysteresis: i64) -> Quoter {
@@ -51,6 +58,28 @@ pub fn whole(tape: &Tape, hysteresis: i64) -> Run {
     let outcome = ledger.close(&paper, &driven);
     assert_eq!(outcome.fills.len() as u64, outcome.counts.fills);
     Run { orders: quoter.orders(), fills: Vec::new() }
+}
+
+/// A maker of the desk with its market's fold, ticked five times a second, and all that goes into a report.
+pub fn maker(tape: &Tape) -> Run {
+    let settings = market::Settings { instrument: instrument(), ..Default::default() };
+    let parameters = Parameters {
+        base_half_spread_bps: Bps(4_000_000),
+        vol_spread_gain: Ratio::ZERO,
+        tox_spread_gain: Ratio::ZERO,
+        quote_size: Cash::whole(500),
+        uses_mark_index: false,
+        ..Parameters::default()
+    };
+    let (id, strategy) = ("paper:BTC-USD".parse().unwrap(), StrategyId::new("bench").unwrap());
+    let comment = Reason::new("a bench").unwrap();
+    let mut making = Making::new(MarketNo(0), id, strategy, settings, parameters, comment).unwrap();
+    let mut paper = Paper::new(settings_of(Model::Likely), 1);
+    paper.open_market(instrument());
+    let mut ledger = Ledger::new(Span::seconds(1));
+    let driven = drive(&tape.rows, &mut paper, &mut making, &mut ledger);
+    let outcome = ledger.close(&paper, &driven);
+    Run { orders: outcome.counts.submitted, fills: Vec::new() }
 }
 
 /// The tape through the venue with nobody there.

@@ -2,7 +2,7 @@
 
 use hftbacktest::types::{BUY_EVENT, DEPTH_EVENT, EXCH_EVENT, Event, LOCAL_EVENT, SELL_EVENT, TRADE_EVENT};
 use tidehelm_actors::paper::{MarketNo, Row};
-use tidehelm_events::market::{Deal, DealKind, Price, Quote, Said, Size};
+use tidehelm_events::market::{Deal, DealKind, Heard, Price, Quote, Said, Size};
 use tidehelm_events::time::Timestamp;
 use tidehelm_events::trade::Side;
 
@@ -47,9 +47,7 @@ pub fn tape(count: usize, seed: u64) -> Tape {
         received_at = (source_at + 2_000 + 8 * chance.below(100) + 1).max(received_at + 8);
         let stamp = |said| Row {
             market: MarketNo(0),
-            source_at: Timestamp(source_at),
-            received_at: Timestamp(received_at),
-            said,
+            heard: Heard { said, source_at: Timestamp(source_at), received_at: Timestamp(received_at) },
         };
         if number > 0 && chance.below(100) < 40 {
             let taker = if chance.below(2) == 0 { Side::Buy } else { Side::Sell };

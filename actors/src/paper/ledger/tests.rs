@@ -1,6 +1,6 @@
 use super::*;
 use crate::paper::{Fills, Latency, Model, Queue, Request, Settings, Ticket, Unseen};
-use tidehelm_events::market::{Instrument, Quote};
+use tidehelm_events::market::{Heard, Instrument, Quote};
 use tidehelm_events::order::Terms;
 
 const M: MarketNo = MarketNo(0);
@@ -9,7 +9,7 @@ const M: MarketNo = MarketNo(0);
 fn quote(millis: i64, bid: i64) -> Row {
     let (size, at) = (Size::whole(9), Timestamp::from_millis(millis));
     let quote = Quote { bid: Price::whole(bid), bid_size: size, ask: Price::whole(bid + 2), ask_size: size };
-    Row { market: M, source_at: at, received_at: at, said: Said::Quote(quote) }
+    Row { market: M, heard: Heard { source_at: at, received_at: at, said: Said::Quote(quote) } }
 }
 
 /// A venue and its ledger, told of the market and of one order at a time without any latency.
@@ -28,8 +28,8 @@ impl Desk {
         Desk { paper, ledger: Ledger::new(Span::seconds(1)), fills: 0 }
     }
     fn market(&mut self, row: Row) {
-        self.paper.heard(row.market, &row.said, row.source_at, row.received_at);
-        self.ledger.moved(&row, row.source_at, &self.paper);
+        self.paper.heard(row.market, &row.heard.said, row.heard.source_at, row.heard.received_at);
+        self.ledger.moved(&row, row.heard.source_at, &self.paper);
         self.see();
     }
     fn take(&mut self, order: u64, side: Side, size: i64, millis: i64) {
