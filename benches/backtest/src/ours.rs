@@ -64,7 +64,7 @@ pub fn whole(tape: &Tape, hysteresis: i64) -> Run {
 pub fn maker(tape: &Tape) -> Run {
     let settings = market::Settings { instrument: instrument(), ..Default::default() };
     let parameters = Parameters {
-        base_half_spread_bps: Bps(4_000_000),
+        base_half_spread_bps: Bps(10_000_000),
         vol_spread_gain: Ratio::ZERO,
         tox_spread_gain: Ratio::ZERO,
         quote_size: Cash::whole(500),
