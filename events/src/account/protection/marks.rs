@@ -123,10 +123,11 @@ impl Marks {
         }
     }
 
-    /// Comes to the same whether the heartbeat with which the day began is heard before or after.
-    pub(super) fn start_day(&mut self, started: &TradingDayStarted) {
-        let heard_since = self.last.filter(|last| last.at >= started.started_at);
-        let high = heard_since.map_or(started.equity, |last| last.figures.equity.max(started.equity));
+    /// Comes to the same whether the heartbeat with which the day began, which was recorded at `at`, is heard before or after.
+    /// What was heard while nobody counted days raises no high.
+    pub(super) fn start_day(&mut self, started: &TradingDayStarted, at: Timestamp) {
+        let its_own = self.last.filter(|last| last.at == at);
+        let high = its_own.map_or(started.equity, |last| last.figures.equity.max(started.equity));
         if self.day.is_some() {
             self.end_of_day_peak = self.end_of_day_peak.max(started.balance);
         }

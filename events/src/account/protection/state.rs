@@ -78,7 +78,7 @@ impl Protection {
         if !rules.is_empty()
             && let Some(started) = marks.next_day(figures, now, || rules.trading_day.around(now))
         {
-            marks.start_day(&started);
+            marks.start_day(&started, now);
             events.push(ProtectionEvent::DayStarted(started));
         }
         marks.heard(figures, now);
@@ -96,7 +96,7 @@ impl Protection {
     /// Remembers an event that was recorded at `at`.
     pub fn remember(&mut self, event: &ProtectionEvent, at: Timestamp) {
         match event {
-            ProtectionEvent::DayStarted(started) => self.day_started(started),
+            ProtectionEvent::DayStarted(started) => self.day_started(started, at),
             ProtectionEvent::Near(near) => self.near(near, at),
             ProtectionEvent::Hit(hit) => self.hit(hit, at),
             ProtectionEvent::Cleared(cleared) => self.cleared(cleared),
@@ -104,10 +104,10 @@ impl Protection {
         }
     }
 
-    pub fn day_started(&mut self, started: &TradingDayStarted) {
+    pub fn day_started(&mut self, started: &TradingDayStarted, at: Timestamp) {
         let last = self.marks.day.map_or(0, |day| day.number);
         assert!(started.day == last.saturating_add(1), "day {} began after day {last}", started.day);
-        self.marks.start_day(started);
+        self.marks.start_day(started, at);
     }
 
     pub fn near(&mut self, near: &LimitNear, at: Timestamp) {
