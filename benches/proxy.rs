@@ -48,6 +48,7 @@ fn main() {
             streaming,
             prompt_bytes: 200,
             answer_within: Duration::from_secs(10),
+            rest_after_error: Duration::ZERO,
         };
         let measured = |url: &str| -> (Report, u64) {
             let warm = run(&options(url, WARM), Arc::default()).unwrap();

@@ -25,7 +25,12 @@ pub struct Options {
     /// Bytes of the question, about.
     pub prompt_bytes: usize,
     pub answer_within: Duration,
+    /// What an asker waits after a failure, at least. A program that is measured waits for nothing.
+    pub rest_after_error: Duration,
 }
+
+/// Nobody hammers a server that is gone.
+const REST_WITHOUT_SERVER: Duration = Duration::from_millis(5);
 
 /// What came of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -136,10 +141,8 @@ async fn one_line(shared: Arc<Shared>, number: usize) -> Tally {
             }
             Ok(Err(error)) => {
                 *tally.errors.entry(error).or_default() += 1;
-                // Nobody hammers a server that is gone.
-                if line.is_none() {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
+                let least = if line.is_none() { REST_WITHOUT_SERVER } else { Duration::ZERO };
+                tokio::time::sleep(options.rest_after_error.max(least)).await;
             }
             Err(_) => {
                 line = None;
@@ -285,6 +288,7 @@ mod tests {
             streaming: 50,
             prompt_bytes: 100,
             answer_within: Duration::from_secs(5),
+            rest_after_error: Duration::ZERO,
         }
     }
 

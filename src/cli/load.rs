@@ -69,6 +69,7 @@ impl Load {
         let options = Options {
             run_for: seconds("seconds", self.seconds)?,
             answer_within: seconds("timeout", self.timeout)?,
+            rest_after_error: Duration::ZERO,
             key: self.key,
             model: self.model,
             concurrency: self.concurrency,

@@ -133,6 +133,7 @@ fn load(client: &Client) -> Options {
         streaming: 30,
         prompt_bytes: 100,
         answer_within: Duration::from_secs(20),
+        rest_after_error: Duration::ZERO,
     }
 }
 

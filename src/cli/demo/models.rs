@@ -68,6 +68,7 @@ impl Models {
                 streaming,
                 prompt_bytes: 600,
                 answer_within: Duration::from_secs(30),
+                rest_after_error: Duration::from_millis(500),
             };
             models.beside(move |stop| ask_on(&options, &stop));
         }

@@ -291,3 +291,36 @@ fn the_same_log_gives_the_same_state() {
     let bytes = fold.to_bytes();
     assert_eq!(crate::view::Fold::from_bytes(&bytes).unwrap(), day.log.fold, "also through a snapshot");
 }
+
+#[test]
+fn a_maker_that_needs_an_endpoint_pauses_while_it_is_away() {
+    use crate::endpoint::{self, ProbeOutcome};
+    use crate::sample::endpoint::{endpoint_id, settings};
+    let mut day = Day::new();
+    day.allow(true);
+    let id = endpoint_id(1);
+    let probed = |outcome, revision| endpoint::Command::TakeProbe { outcome, found: None, revision, jitter: 0 };
+    day.log.endpoint(id, endpoint::Command::Register(Box::new(settings("llm")))).unwrap();
+    let revision = day.log.fold.truth.endpoint(id).unwrap().revision;
+    for _ in 0..3 {
+        day.log.endpoint(id, probed(ProbeOutcome::Answered { took: Span::millis(5) }, revision)).unwrap();
+    }
+    let by = Principal::User(user("anna"));
+    let bind = strategy::Command::BindEndpoint { endpoint: Some(id), by };
+    day.wish(StreamId::Strategy(day.maker.clone()), Command::Strategy(bind));
+    day.passes(40, 50_000);
+    assert_eq!((day.mode(), day.live().len()), (Mode::Normal, 2));
+    let before = day.log.records.len();
+    for _ in 0..3 {
+        let failed = ProbeOutcome::Failed { failure: endpoint::Failure::Timeout, detail: "5 s".into() };
+        day.log.endpoint(id, probed(failed, revision)).unwrap();
+    }
+    let maker = day.log.fold.truth.strategy(&day.maker).unwrap().maker().unwrap();
+    assert!(maker.mode == Mode::Pause && maker.why.all.has(maker::Reason::EndpointDown), "{:?}", maker.why);
+    let asked = day.asked();
+    assert!(asked.iter().filter(|ask| matches!(ask, Ask::Cancel { .. })).count() == 2, "{asked:?}");
+    let paused =
+        day.log.records[before..].iter().find(|record| record.event.kind().name == "maker_mode_changed").unwrap();
+    let cause = day.log.records.iter().find(|record| Some(record.position) == paused.causation).unwrap();
+    assert_eq!(cause.event.kind().name, "endpoint_status_changed", "in the same commit, and the log says why");
+}
