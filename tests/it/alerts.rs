@@ -445,6 +445,8 @@ fn a_terminal_that_is_lost_is_told_of_once_and_a_restart_is_no_storm() {
     };
     let both = ["alert.raised master/M_1", "alert.raised master/M_2"];
     assert_eq!(told(receiver.waits_for(2)), both);
+    // What is not known to be taken would be told again.
+    wait_until("both are known to be taken", || deliveries(&admin, "done").len() == 2);
     let desk = desk.restart();
     let admin = desk.again(&admin);
     admin.heartbeat("master/M_1");
